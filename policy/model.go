@@ -1,0 +1,135 @@
+// Package policy turns the files of a site into rules: it reads, validates and compiles them to
+// matchers over the facts that protocols read.
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Policy is what all files of a site compile to. It is immutable; a reload makes a new one.
+type Policy struct {
+	Version   string // short hash over all files, as it stands in audit records
+	Box       Box
+	Upstreams map[string]*Upstream
+	Devices   []*Device   // by name
+	Flows     []*Flow     // by device name, then flow name
+	Listeners []*Listener // by name; those that flows ask for by address are named by it
+}
+
+// Box is what cordon.yaml says about this gateway itself.
+type Box struct {
+	Name     string
+	Dir      string // the directory of cordon.yaml; relative paths were made absolute from it
+	Control  string // path of the control socket
+	HTTP     string // address of the health and metrics listener, loopback; "" for none
+	Audit    string // path of the audit file; "-" for standard output
+	Tunnels  map[string]*Tunnel
+	Budget   int64 // bytes that undecided units of all sessions may hold
+	Sessions int   // connections at a time
+	Grace    time.Duration
+}
+
+// Tunnel is a named way for bytes to travel: "mtls", "mtls/pacs", "plain".
+type Tunnel struct {
+	Name string
+	Kind string // "mtls" or "plain"
+	// For mtls. A "{device}" in CertFile or KeyFile stands for the device's name.
+	CAFiles    []string
+	CertFile   string
+	KeyFile    string
+	MinVersion string // "1.3" or "1.2"
+}
+
+// Upstream is an end that flows connect to, or come from.
+type Upstream struct {
+	Name       string
+	AE         string // its AE title; "" when not DICOM
+	WasAE      string // the AE title that devices still call it by
+	Address    string // host:port
+	Tunnel     *Tunnel
+	ServerName string // the name its certificate must carry
+	// For plain tunnels beyond this host.
+	Reason, Owner string
+	Until         time.Time
+}
+
+// Device is one legacy apparatus with its identity.
+type Device struct {
+	Name     string
+	Tier     string
+	About    map[string]string
+	Prefixes []netip.Prefix // identify.ip; a single address is a prefix of full length
+	MAC      string
+	CertName string   // identify.certificate: the name in its peer's client certificate, at a far end
+	AETitles []string // ae.titles
+	AEPort   int      // where the device itself listens
+	State    string   // active, quarantined, retired
+	// CertFile and KeyFile are the identity that Cordon holds for the device.
+	CertFile, KeyFile string
+	Origin            string // file:line
+}
+
+// Mode says what happens to what the rules refuse.
+type Mode uint8
+
+const (
+	Learn Mode = iota
+	Shadow
+	Enforce
+)
+
+func (m Mode) String() string { return [...]string{"learn", "shadow", "enforce"}[m] }
+
+// Protocol names what a flow speaks.
+type Protocol string
+
+const (
+	DICOM Protocol = "dicom"
+	HL7   Protocol = "hl7"
+)
+
+// Flow is one conversation that a device may hold, with the rules compiled for it.
+type Flow struct {
+	Name     string
+	Device   *Device
+	Protocol Protocol
+	Mode     Mode
+	Listener *Listener
+	// To is what Cordon dials. For a flow toward the device (FromServer) it is made from the
+	// device's own address and AE port.
+	To         *Upstream
+	From       *Upstream // the server that a flow toward the device comes from; nil otherwise
+	FromServer bool
+	PassOnFail bool // on_failure: pass
+	Timers     Timers
+	Limits     Limits
+	Origin     string // file:line
+
+	rules any // compiled
+}
+
+// ID is "device/flow", as it stands in audit records and metrics.
+func (f *Flow) ID() string { return f.Device.Name + "/" + f.Name }
+
+// Timers are the waits of a flow.
+type Timers struct{ Setup, Idle, Message, Release, Dial time.Duration }
+
+// Limits are the caps of a flow, in bytes and connections.
+type Limits struct {
+	Hold     int // bytes of a unit held undecided
+	Message  int // bytes of the largest HL7 block
+	MaxPDU   int // bytes of the largest P-DATA-TF PDU, header excluded
+	Sessions int // connections of the device on this flow at a time
+}
+
+// Listener is an address where flows are heard.
+type Listener struct {
+	Name     string
+	Address  string
+	Protocol Protocol
+	Tunnel   *Tunnel  // plain on the devices' segment, mtls toward servers and far ends
+	Peers    []string // names that client certificates may carry; mtls only
+	Flows    []*Flow
+	Origin   string
+}

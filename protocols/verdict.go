@@ -1,0 +1,87 @@
+package protocols
+
+import "cordon/protocols/reason"
+
+// Action is what a verdict decides.
+type Action uint8
+
+const (
+	Allow Action = iota
+	Refuse
+	Rewrite
+)
+
+var actionNames = [...]string{"allow", "refuse", "rewrite"}
+
+func (a Action) String() string { return actionNames[a] }
+
+// Verdict is one decision about one unit, with the rule that decided. Verdicts are values that
+// are reused; a recorder copies what it keeps. They never hold patient data: Unit and Found
+// take only what SetUnit and SetFound let through.
+type Verdict struct {
+	Action Action
+	// Would is what enforce would have decided where the mode let the unit pass.
+	Would  Action
+	Reason reason.Code // why it was refused or rewritten (or would have been); "" when allowed
+	Rule   string      // the rule that decided: "devices/ct-3.yaml:14:9 flows.archive.allow[1]"
+	From   Side        // who sent the unit
+	Unit   Label       // the unit in the standard's words: "C-STORE-RQ", "ORU^R01"
+	Found  Label       // what the rule looked at: an AE title, a SOP class name, a trigger event
+	Bytes  int64       // the size of the unit on the wire
+	// Settled says that the unit arrived whole (allow) or was answered (refuse). It is false
+	// for a unit that was cut short.
+	Settled bool
+}
+
+// Reset makes v an allowing verdict about a unit from that side.
+func (v *Verdict) Reset(from Side) { *v = Verdict{From: from} }
+
+// Refuse makes v a refusal. Found keeps what it has.
+func (v *Verdict) Refuse(code reason.Code, rule string) {
+	v.Action, v.Would, v.Reason, v.Rule = Refuse, Refuse, code, rule
+}
+
+// Refused tells whether v keeps its unit from passing.
+func (v *Verdict) Refused() bool { return v.Action == Refuse }
+
+// Label is a short printable text held by value, so that verdicts need no allocation. What does
+// not fit is cut and what is not printable ASCII becomes '?', so that a label can stand on a
+// terminal and in a log as it is.
+type Label struct {
+	n uint8
+	b [63]byte
+}
+
+// Set copies s into l.
+func (l *Label) Set(s string) { l.n = 0; l.Append(s) }
+
+// Append adds s to l.
+func (l *Label) Append(s string) {
+	for i := 0; i < len(s) && int(l.n) < len(l.b); i++ {
+		l.b[l.n] = printable(s[i])
+		l.n++
+	}
+}
+
+// AppendBytes adds b to l.
+func (l *Label) AppendBytes(b []byte) {
+	for i := 0; i < len(b) && int(l.n) < len(l.b); i++ {
+		l.b[l.n] = printable(b[i])
+		l.n++
+	}
+}
+
+// Bytes returns the text; it aliases l.
+func (l *Label) Bytes() []byte { return l.b[:l.n] }
+
+// Empty tells whether nothing was set.
+func (l *Label) Empty() bool { return l.n == 0 }
+
+func (l Label) String() string { return string(l.b[:l.n]) }
+
+func printable(c byte) byte {
+	if c < 0x20 || c > 0x7e {
+		return '?'
+	}
+	return c
+}

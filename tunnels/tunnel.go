@@ -1,0 +1,64 @@
+// Package tunnels is the small contract that every way for bytes to travel fulfils: dial, listen,
+// state, close. A package below it implements one: mtls, plain (a device's own segment, or a
+// server that has an exception with a reason, an owner and an end date).
+package tunnels
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// Tunnel carries connections to and from one kind of peer.
+type Tunnel interface {
+	// Dial connects to an address (host:port) and returns when the peer has proven who it is.
+	// An error wraps ErrIdentity when the peer was reached and could not, ErrUnreachable when it
+	// was not reached. There is never a fall-back to a weaker way.
+	Dial(ctx context.Context, address string) (Conn, error)
+
+	// Listen hears on an address. Accept of the listener it returns hands out connections whose
+	// peer has not been asked for anything yet; see Conn.Handshake.
+	Listen(ctx context.Context, address string) (net.Listener, error)
+
+	// State says how the tunnel is, for status and metrics.
+	State() State
+
+	// Close frees what the tunnel holds; connections stay.
+	Close() error
+}
+
+// Conn is a connection through a tunnel.
+type Conn interface {
+	net.Conn
+	// Handshake completes what must be proven before bytes may flow. On a dialled connection it
+	// was done already.
+	Handshake(ctx context.Context) error
+	// Peer names who is at the other end, as far as the tunnel proves it: the names in its
+	// certificate; nothing for plain.
+	Peer() Peer
+	// CloseWrite ends sending (FIN; with TLS a close_notify before it) and leaves receiving.
+	CloseWrite() error
+	// Reset discards what was not sent and resets the connection.
+	Reset() error
+}
+
+// Peer is what a tunnel proves about the other end.
+type Peer struct {
+	Names       []string // DNS names of the certificate, its common name last
+	Fingerprint string   // SHA-256 of the certificate, hex; "" for plain
+}
+
+// State says how a tunnel is.
+type State struct {
+	Name     string
+	Up       bool
+	Problem  string    // why it is not up, in words
+	NotAfter time.Time // when the certificate in use ends; zero for none
+}
+
+// Errors that a gateway tells apart.
+var (
+	ErrUnreachable = errors.New("peer not reached")
+	ErrIdentity    = errors.New("peer's identity not proven")
+)
