@@ -90,6 +90,8 @@ type Command struct {
 	Priority     uint16 // (0000,0700)
 	MoveAE       []byte // Move Destination (0000,0600), trimmed
 	Originator   []byte // Move Originator Application Entity Title (0000,1030), trimmed
+	OriginatorID uint16 // Move Originator Message ID (0000,1031)
+	TypeID       uint16 // Event Type ID (0000,1002) or Action Type ID (0000,1008)
 	InstanceSafe bool   // SOPInstance is absent or a valid UID (PS3.5 §9.1), so safe as a name
 }
 
