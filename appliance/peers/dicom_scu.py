@@ -1,0 +1,47 @@
+"""A storage SCU on pynetdicom.
+
+usage: dicom_scu.py HOST PORT CALLING_AE CALLED_AE
+
+Reads paths of Part 10 files from standard input. Each is sent on an association of its own, in
+the transfer syntax it has, its data set as it stands in the file. One line answers each path:
+the status of the C-STORE response in hex ("0000"), or "-" and what went wrong.
+"""
+
+import sys
+
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
+from pynetdicom.presentation import build_context
+
+_config.STORE_SEND_CHUNKED_DATASET = True  # the data set as it stands in the file
+
+
+def send(host, port, calling, called, path):
+    meta = read_file_meta_info(path)
+    ae = AE(ae_title=calling)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+    context = build_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
+    assoc = ae.associate(host, port, contexts=[context], ae_title=called)
+    if assoc.is_rejected:
+        rj = assoc.acceptor.primitive
+        return f"- rejected {rj.result} {rj.result_source} {rj.diagnostic}: {rj.reason_str}"
+    if not assoc.is_established:
+        return "- no association"
+    try:
+        status = assoc.send_c_store(path)
+        return f"{status.Status:04x}" if "Status" in status else "- no response"
+    finally:
+        assoc.release()
+
+
+def main():
+    host, port, calling, called = sys.argv[1:]
+    for line in sys.stdin:
+        try:
+            answer = send(host, int(port), calling, called, line.rstrip("\n"))
+        except Exception as e:  # the file cannot be sent; the tests count with it
+            answer = f"- {type(e).__name__}: {e}".replace("\n", " ")
+        print(answer, flush=True)
+
+
+main()
