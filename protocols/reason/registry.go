@@ -31,6 +31,7 @@ const (
 	DICOMNotDICOM           Code = "dicom.not-dicom"
 	DICOMPDU                Code = "dicom.pdu"
 	DICOMPDUTooLong         Code = "dicom.pdu-too-long"
+	DICOMPDUType            Code = "dicom.pdu-type"
 	DICOMPDUState           Code = "dicom.pdu-state"
 	DICOMItem               Code = "dicom.item"
 	DICOMPDV                Code = "dicom.pdv"
@@ -148,6 +149,8 @@ var registry = []Info{
 		Do: "Update or replace the software that sent it; in shadow mode the session passes unread.", Abort: abortValue},
 	{Code: DICOMPDUTooLong, Meaning: "A PDU is longer than its receiver said it accepts.",
 		Do: "Lower the maximum PDU length in the sender's configuration.", Abort: abortValue},
+	{Code: DICOMPDUType, Meaning: "A PDU is of a type that PS3.8 does not define.",
+		Do: "Update or replace the software that sent it.", Abort: abortUnknownPDU},
 	{Code: DICOMPDUState, Meaning: "A PDU came when the state table of PS3.8 does not expect it.",
 		Do: "Update or replace the software that sent it.", Abort: abortUnexpected},
 	{Code: DICOMItem, Meaning: "An item of the association negotiation does not have the form that PS3.8 or PS3.7 Annex D gives it.",
