@@ -28,7 +28,9 @@ type Tunnel interface {
 	Close() error
 }
 
-// Conn is a connection through a tunnel.
+// Conn is a connection through a tunnel. Its Read returns io.EOF only for an end that the peer
+// meant: where the tunnel can tell, a connection that was cut is io.ErrUnexpectedEOF. An error of
+// Read or Write wraps ErrIdentity when the peer refused who we are after it let us in.
 type Conn interface {
 	net.Conn
 	// Handshake completes what must be proven before bytes may flow. On a dialled connection it
@@ -41,6 +43,26 @@ type Conn interface {
 	CloseWrite() error
 	// Reset discards what was not sent and resets the connection.
 	Reset() error
+}
+
+// Idler is what a Conn may offer besides, so that a pump holds no read buffer while a connection
+// is idle. One goroutine reads a connection at a time, by either way:
+//
+//	for {
+//		if err := conn.Await(); err != nil {
+//			return err
+//		}
+//		buf := pool.Get()
+//		n, err := conn.TryRead(buf) // ErrNothing: a part of a record only; await again
+//		…
+//	}
+type Idler interface {
+	// Await returns nil when TryRead is worth calling: there are bytes, or the end of them.
+	// It may return early, when there is nothing after all; TryRead then says so. It honours
+	// SetReadDeadline and ends with net.ErrClosed when the connection is closed meanwhile.
+	Await() error
+	// TryRead is Read that does not wait. It returns ErrNothing when nothing is there now.
+	TryRead(b []byte) (int, error)
 }
 
 // Peer is what a tunnel proves about the other end.
@@ -61,4 +83,6 @@ type State struct {
 var (
 	ErrUnreachable = errors.New("peer not reached")
 	ErrIdentity    = errors.New("peer's identity not proven")
+	// ErrNothing is TryRead's answer when nothing is there to read now.
+	ErrNothing = errors.New("nothing to read now")
 )

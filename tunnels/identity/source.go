@@ -1,0 +1,258 @@
+// Package identity keeps keys and certificates: it reads the ones a tunnel proves itself with,
+// notices when their files change, and can make a throw-away authority for demonstrations, a
+// first setup and tests.
+package identity
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// recheck is how long what was read counts as fresh.
+const recheck = time.Second
+
+// Files name where an identity lies.
+type Files struct {
+	CertFile string   // the certificate, then its intermediates, PEM
+	KeyFile  string   // its private key, PEM
+	CAFiles  []string // the authorities that a peer's certificate may come from, PEM
+}
+
+// Material is an identity as it was read at one time. It is immutable.
+type Material struct {
+	Certificate *tls.Certificate
+	Roots       *x509.CertPool
+	CAs         []*x509.Certificate
+	CANames     string // of the CA files, for messages
+
+	digest [sha256.Size]byte // over the files
+}
+
+// Leaf is the certificate itself.
+func (m *Material) Leaf() *x509.Certificate { return m.Certificate.Leaf }
+
+// State says how an identity is.
+type State struct {
+	Subject   string
+	NotBefore time.Time
+	NotAfter  time.Time
+	CAs       []CA
+	// Problem says why the files as they are now are not in force; nil when they are. What was
+	// in force before still is.
+	Problem error
+}
+
+// CA is one authority and when it ends.
+type CA struct {
+	Subject  string
+	NotAfter time.Time
+}
+
+// Source is an identity that follows its files. Files that are broken, half-written, do not fit
+// together or hold a certificate that is not valid now leave the material in force that was.
+type Source struct {
+	files   Files
+	problem func(error)
+
+	current atomic.Pointer[Material]
+	mu      sync.Mutex // one reader of the files at a time; guards what follows
+	checked time.Time
+	trouble error
+}
+
+// Open reads an identity. A certificate that is not valid now is taken all the same, since the
+// clock may be what is wrong; State says so. Later problems, and their end (nil), are told to
+// problem, which may be nil; each is told once.
+func Open(f Files, problem func(error)) (*Source, error) {
+	if problem == nil {
+		problem = func(error) {}
+	}
+	s := &Source{files: f, problem: problem, checked: time.Now()}
+	m, err := load(f)
+	if err != nil {
+		return nil, err
+	}
+	s.current.Store(m)
+	return s, nil
+}
+
+// Current returns the material in force. When the files were not looked at within the last
+// second it looks at them first; while one caller does, others get what is there.
+func (s *Source) Current() *Material {
+	if s.mu.TryLock() {
+		if time.Since(s.checked) >= recheck {
+			s.reload()
+		}
+		s.mu.Unlock()
+	}
+	return s.current.Load()
+}
+
+// Reload looks at the files now. Its error says why they are not in force.
+func (s *Source) Reload() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reload()
+}
+
+// State says how the identity is.
+func (s *Source) State() State {
+	s.mu.Lock()
+	problem := s.trouble
+	s.mu.Unlock()
+	m := s.current.Load()
+	if late := InForce(m.Leaf(), time.Now()); problem == nil && late != "" {
+		problem = errors.New("certificate " + late)
+	}
+	st := State{
+		Subject:   Name(m.Leaf()),
+		NotBefore: m.Leaf().NotBefore,
+		NotAfter:  m.Leaf().NotAfter,
+		Problem:   problem,
+	}
+	for _, ca := range m.CAs {
+		st.CAs = append(st.CAs, CA{Subject: Name(ca), NotAfter: ca.NotAfter})
+	}
+	return st
+}
+
+func (s *Source) reload() error {
+	now, old := time.Now(), s.current.Load()
+	s.checked = now
+	m, err := load(s.files)
+	if err == nil && m.digest != old.digest {
+		late := InForce(m.Leaf(), now)
+		if late != "" && InForce(old.Leaf(), now) == "" {
+			err = fmt.Errorf("certificate file %s: certificate %s", s.files.CertFile, late)
+		} else {
+			s.current.Store(m)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%w; the certificate %s that ends on %s stays in force",
+			err, Name(old.Leaf()), old.Leaf().NotAfter.UTC().Format(time.RFC3339))
+	}
+	s.tell(err)
+	return err
+}
+
+// tell reports a problem when it is another than before.
+func (s *Source) tell(err error) {
+	was := s.trouble
+	s.trouble = err
+	if (err == nil) != (was == nil) || err != nil && err.Error() != was.Error() {
+		s.problem(err)
+	}
+}
+
+// load reads all files.
+func load(f Files) (*Material, error) {
+	m := &Material{Roots: x509.NewCertPool(), CANames: baseNames(f.CAFiles)}
+	sum := sha256.New()
+	read := func(what, path string) ([]byte, error) {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			_, err = blocks(b)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, named(path, err))
+		}
+		fmt.Fprintf(sum, "%d:", len(b))
+		sum.Write(b)
+		return b, nil
+	}
+	if len(f.CAFiles) == 0 {
+		return nil, errors.New("no CA file: without one no peer can prove who it is")
+	}
+	for _, path := range f.CAFiles {
+		b, err := read("CA file", path)
+		if err != nil {
+			return nil, err
+		}
+		if err := m.addCAs(b); err != nil {
+			return nil, fmt.Errorf("CA file: %w", named(path, err))
+		}
+	}
+	cert, err := read("certificate file", f.CertFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := read("key file", f.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate file %s with key file %s: %s", f.CertFile, f.KeyFile, strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	m.Certificate = &pair
+	sum.Sum(m.digest[:0])
+	return m, nil
+}
+
+// named puts the path before an error that does not have it.
+func named(path string, err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// blocks splits a PEM file. A file that is read while it is being written must not pass for one
+// with fewer certificates.
+func blocks(b []byte) (all []*pem.Block, err error) {
+	for {
+		var block *pem.Block
+		if block, b = pem.Decode(b); block == nil {
+			break
+		}
+		all = append(all, block)
+	}
+	switch {
+	case bytes.Contains(b, []byte("-----BEGIN")):
+		return nil, errors.New("ends in the middle of a PEM block")
+	case len(all) == 0:
+		return nil, errors.New("holds nothing in PEM form")
+	}
+	return all, nil
+}
+
+// addCAs takes every certificate of a CA file.
+func (m *Material) addCAs(b []byte) error {
+	all, err := blocks(b)
+	if err != nil {
+		return err
+	}
+	for _, block := range all {
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("holds a PEM block %q; only CERTIFICATE may be there", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return err
+		}
+		m.Roots.AddCert(c)
+		m.CAs = append(m.CAs, c)
+	}
+	return nil
+}
+
+func baseNames(paths []string) string {
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = filepath.Base(p)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,166 @@
+//go:build unix
+
+// Package tcp is the TCP connection that tunnels stand on. It adds to net.TCPConn what a pump
+// wants of a socket: to wait until there is something to read without holding a buffer for it,
+// to read and write without waiting, and to reset.
+package tcp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"cordon/tunnels"
+)
+
+// keepAlive finds a peer that vanished without a FIN within about a minute.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
+
+// Conn is a TCP connection with TCP_NODELAY on and keep-alive. It is a tunnels.Idler.
+type Conn struct {
+	*net.TCPConn
+	raw syscall.RawConn
+
+	reading sync.Mutex
+	in      attempt
+	writing sync.Mutex
+	out     attempt
+
+	// The functions that the runtime calls with the descriptor, made once so that waiting,
+	// reading and writing allocate nothing.
+	peek, read, write func(fd uintptr) bool
+}
+
+// attempt is one system call that does not wait: what it is given and what came of it.
+type attempt struct {
+	b   []byte
+	n   int
+	err error
+}
+
+// Dial connects to an address. An error wraps tunnels.ErrUnreachable and says what was tried.
+func Dial(ctx context.Context, address string) (*Conn, error) {
+	d := net.Dialer{KeepAliveConfig: keepAlive}
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", tunnels.ErrUnreachable, err)
+	}
+	return New(c.(*net.TCPConn))
+}
+
+// Listen hears on an address; AcceptTCP of what it returns is for New.
+func Listen(ctx context.Context, address string) (*net.TCPListener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// New takes over a connection that was dialled or accepted.
+func New(c *net.TCPConn) (*Conn, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	t := &Conn{TCPConn: c, raw: raw}
+	t.peek, t.read, t.write = peek, t.readNow, t.writeNow
+	return t, nil
+}
+
+// Await returns when there is something to read, or the end, an error, or the read deadline.
+func (c *Conn) Await() error { return c.raw.Read(c.peek) }
+
+// TryRead reads what is there now, or returns tunnels.ErrNothing.
+func (c *Conn) TryRead(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.in = attempt{b: b}
+	err := c.raw.Read(c.read)
+	n, tried := c.in.n, c.in.err
+	c.in = attempt{}
+	if err != nil {
+		return 0, err
+	}
+	return n, c.explain("read", tried)
+}
+
+// TryWrite writes what the socket takes now, in one attempt.
+func (c *Conn) TryWrite(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.out = attempt{b: b}
+	err := c.raw.Write(c.write)
+	n, tried := c.out.n, c.out.err
+	c.out = attempt{}
+	if err != nil {
+		return 0, err
+	}
+	return n, c.explain("write", tried)
+}
+
+// Reset discards what was not sent and resets the connection.
+func (c *Conn) Reset() error {
+	c.SetLinger(0) // fails only when the connection is gone already
+	return c.Close()
+}
+
+// explain gives an error of a system call the form that package net gives it.
+func (c *Conn) explain(op string, err error) error {
+	if err == nil || err == io.EOF || err == tunnels.ErrNothing {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
+}
+
+// peek tells whether a read would not wait.
+func peek(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err != syscall.EAGAIN
+		}
+	}
+}
+
+func (c *Conn) readNow(fd uintptr) bool {
+	n, err := retry(syscall.Read, fd, c.in.b)
+	switch {
+	case err == syscall.EAGAIN:
+		c.in.err = tunnels.ErrNothing
+	case err != nil:
+		c.in.err = err
+	case n == 0:
+		c.in.err = io.EOF
+	default:
+		c.in.n = n
+	}
+	return true
+}
+
+func (c *Conn) writeNow(fd uintptr) bool {
+	n, err := retry(syscall.Write, fd, c.out.b)
+	c.out.n, c.out.err = max(n, 0), err
+	return true
+}
+
+// retry repeats a system call that a signal interrupted.
+func retry(call func(int, []byte) (int, error), fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := call(int(fd), b)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
