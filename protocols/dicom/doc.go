@@ -1,0 +1,48 @@
+// Package dicom reads and writes what DICOM sends over a network: the upper layer (PS3.8), its
+// association negotiation (PS3.8 §9.3 and PS3.7 Annex D), messages (PS3.7) and as much of a data
+// set (PS3.5) as rules look at. It knows no policy; what it reads it hands to [Rules].
+//
+// A connection carries one association. The requestor proposes presentation contexts, each an
+// abstract syntax (what is meant: a SOP class) with the transfer syntaxes (how it is written) it
+// can use; the acceptor answers each; then messages flow as PDVs until one side releases or
+// aborts.
+//
+//	requestor                         acceptor
+//	    ├── A-ASSOCIATE-RQ ──────────────▶│  contexts 1, 3, 5 proposed
+//	    │◀────────────── A-ASSOCIATE-AC ──┤  1 and 5 accepted, 3 rejected
+//	    ├── P-DATA-TF (command, data) ───▶│  on context 1
+//	    │◀── P-DATA-TF (command) ─────────┤
+//	    ├── A-RELEASE-RQ ────────────────▶│
+//	    │◀──────────────── A-RELEASE-RP ──┤
+//
+// Every PDU starts with a header of six bytes; numbers are big endian (PS3.8 §9.3.1):
+//
+//	0      1          2          6                      6+length
+//	├──────┼──────────┼──────────┼──────────────────────┤
+//	│ type │ reserved │  length  │ length bytes         │
+//	└──────┴──────────┴──────────┴──────────────────────┘
+//
+// The variable part of A-ASSOCIATE PDUs holds items, which may hold sub-items, of one form:
+//
+//	0      1          2          4                      4+length
+//	├──────┼──────────┼──────────┼──────────────────────┤
+//	│ type │ reserved │  length  │ value                │
+//	└──────┴──────────┴──────────┴──────────────────────┘
+//
+// A P-DATA-TF PDU holds PDVs, fragments of a command set or of a data set (PS3.8 §9.3.5, Annex E):
+//
+//	0             4            5           6                     4+length
+//	├─────────────┼────────────┼───────────┼─────────────────────┤
+//	│ item length │ context ID │ control   │ fragment            │
+//	└─────────────┴────────────┴───────────┴─────────────────────┘
+//	 bytes after    odd          bit 0: command (1) or data set (0)
+//	 this field                  bit 1: last fragment of it
+//
+// # What is tolerated
+//
+// Parsers are strict where two readers could read bytes differently, and lenient where the
+// standard tells receivers to be, or where the field has shown that it must be: reserved bytes
+// and the upper bits of the message control header are not tested; UIDs may be padded with NULs
+// and spaces, AE titles and version names likewise; an implementation version name may have more
+// than 16 bytes; the maximum length sub-item may be absent. All of it is forwarded as received.
+package dicom
