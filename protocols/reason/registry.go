@@ -65,6 +65,8 @@ const (
 	HL7AckMismatch Code = "hl7.ack-mismatch"
 	HL7AckLate     Code = "hl7.ack-late"
 	HL7CommitBlock Code = "hl7.commit-block"
+
+	HL7Unacknowledged Code = "hl7.unacknowledged"
 )
 
 // Answers that several rows share.
@@ -226,6 +228,8 @@ var registry = []Info{
 		Do: "Report it to the maker of the server."},
 	{Code: HL7AckLate, Meaning: "The acknowledgment did not come in time; both connections were closed so that the device sends again.", Transient: true,
 		Do: "Look at the server's load; raise timers.message if it is merely slow."},
+	{Code: HL7Unacknowledged, Meaning: "The sender went on with more messages than may wait for an acknowledgment.",
+		Do: "Find out why the receiver does not acknowledge, and let the sender wait for each acknowledgment."},
 	{Code: HL7CommitBlock, Meaning: "An MLLP release 2 commit block came where the flow does not expect one.",
 		Do: "Set mllp_release: 2 for the flow's upstream when that is available; until then the flow stays in shadow."},
 }
