@@ -119,10 +119,11 @@ type Folder struct {
 // anything but a valid UID is answered with C000 (cannot understand) and not stored; an object
 // sent again replaces the file. The file appears under its name when it is complete.
 func (f *Folder) Store(s *Stored, data io.Reader) (status uint16) {
-	if !dicom.ValidUID([]byte(s.SOPInstance)) {
+	name := dicom.TrimUID([]byte(s.SOPInstance))
+	if !dicom.ValidUID(name) {
 		return StatusCannotUnderstand
 	}
-	file := filepath.Join(f.Dir, s.SOPInstance+".dcm")
+	file := filepath.Join(f.Dir, string(name)+".dcm")
 	n, err := f.write(file, s, data)
 	if err != nil {
 		return StatusOutOfResources
