@@ -15,7 +15,17 @@ type Policy struct {
 	Devices   []*Device   // by name
 	Flows     []*Flow     // by device name, then flow name
 	Listeners []*Listener // by name; those that flows ask for by address are named by it
+
+	devices map[string]*Device
+	flows   map[string]*Flow // by ID
+	origins *sources         // what it was compiled from; see Reload and Effective
 }
+
+// Device returns the device of that name, nil when there is none.
+func (p *Policy) Device(name string) *Device { return p.devices[name] }
+
+// Flow returns a flow by its ID, "device/flow"; nil when there is none.
+func (p *Policy) Flow(id string) *Flow { return p.flows[id] }
 
 // Box is what cordon.yaml says about this gateway itself.
 type Box struct {
@@ -46,6 +56,7 @@ type Upstream struct {
 	Name       string
 	AE         string // its AE title; "" when not DICOM
 	WasAE      string // the AE title that devices still call it by
+	WasAddress string // the address that devices still call it by; for reports
 	Address    string // host:port
 	Tunnel     *Tunnel
 	ServerName string // the name its certificate must carry
@@ -67,8 +78,19 @@ type Device struct {
 	State    string   // active, quarantined, retired
 	// CertFile and KeyFile are the identity that Cordon holds for the device.
 	CertFile, KeyFile string
-	Origin            string // file:line
+	HL7               HL7Name // identify.hl7: what it calls itself in MSH-3 and MSH-4
+	Origin            string  // file:line
 }
+
+// The states of a device.
+const (
+	Active      = "active"
+	Quarantined = "quarantined" // known, and refused in every mode
+	Retired     = "retired"     // gone; its addresses are free for another
+)
+
+// HL7Name is how an HL7 application may name itself; an empty list means any.
+type HL7Name struct{ Applications, Facilities []string }
 
 // Mode says what happens to what the rules refuse.
 type Mode uint8
@@ -104,13 +126,16 @@ type Flow struct {
 	PassOnFail bool // on_failure: pass
 	Timers     Timers
 	Limits     Limits
+	CertFile   string // what Cordon shows when it dials To for this flow; mtls only
+	KeyFile    string
 	Origin     string // file:line
 
-	rules any // compiled
+	id string
+	program
 }
 
 // ID is "device/flow", as it stands in audit records and metrics.
-func (f *Flow) ID() string { return f.Device.Name + "/" + f.Name }
+func (f *Flow) ID() string { return f.id }
 
 // Timers are the waits of a flow.
 type Timers struct{ Setup, Idle, Message, Release, Dial time.Duration }
@@ -130,6 +155,11 @@ type Listener struct {
 	Protocol Protocol
 	Tunnel   *Tunnel  // plain on the devices' segment, mtls toward servers and far ends
 	Peers    []string // names that client certificates may carry; mtls only
-	Flows    []*Flow
-	Origin   string
+	// CertFile and KeyFile are what Cordon shows to who connects; mtls only. In a listener
+	// "{device}" of the tunnel's files stands for the box's name.
+	CertFile, KeyFile string
+	Flows             []*Flow // by device name, then flow name
+	Origin            string  // file:line
+
+	index index
 }

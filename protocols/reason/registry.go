@@ -4,6 +4,8 @@ package reason
 const (
 	// PolicyDenied is the general refusal: no rule allows it.
 	PolicyDenied Code = "policy.denied"
+	// PolicyRewrite is no refusal: the unit passed, changed as the policy says.
+	PolicyRewrite Code = "policy.rewrite"
 
 	SessionUnknownPeer  Code = "session.unknown-peer"
 	SessionAmbiguous    Code = "session.ambiguous"
@@ -93,6 +95,10 @@ const (
 var registry = []Info{
 	{Code: PolicyDenied, Meaning: "No rule of the flow allows this.",
 		Do: "Add it to the flow's allow list if the device needs it.",
+		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
+
+	{Code: PolicyRewrite, Meaning: "The unit passed with a part rewritten, as the policy says: the server is called by the AE title it has now.",
+		Do: "Nothing; or let the device call the server by its new AE title, and take was.ae out of site.yaml.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
 	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address that no device of this listener has; it was closed unread.",

@@ -1,0 +1,214 @@
+package file
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Until is the end of an exception: a day, which is included, or a time.
+type Until struct {
+	Value time.Time
+	At    Pos
+}
+
+func (t Until) Set() bool { return t.At.Set() }
+
+func (t *Until) read(n *Node, p *Problems) {
+	const hint = "write a day (2027-06-30) or a time (2026-12-01T18:00+01:00)"
+	if n.Kind != Word {
+		n.wants("a day or a time", hint, p)
+		return
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, n.Value, time.Local); err == nil {
+		*t = Until{day.AddDate(0, 0, 1), n.At}
+		return
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(layout, n.Value); err == nil {
+			*t = Until{at, n.At}
+			return
+		}
+	}
+	p.Errorf(n.place(), BadValue, hint, "%q is not a day or a time", n.Value)
+}
+
+// Patches is auto, none, or a list of names.
+type Patches struct {
+	Names []Text
+	Word  string // "auto" or "none"; "" with a list
+	At    Pos
+}
+
+func (t Patches) Set() bool { return t.At.Set() }
+
+func (t *Patches) read(n *Node, p *Problems) {
+	if n.Kind == List {
+		var names Texts
+		names.read(n, p)
+		*t = Patches{Names: names.Values, At: n.At}
+		return
+	}
+	if n.Kind != Word || n.Value != "auto" && n.Value != "none" {
+		n.wants("auto, none or a list of names", "write auto, none or [name, name]", p)
+		return
+	}
+	*t = Patches{Word: n.Value, At: n.At}
+}
+
+// Allow is the list of what a flow lets through.
+type Allow struct {
+	Verbs []Verb
+	At    Pos // of its key
+}
+
+func (t Allow) Set() bool { return t.At.Set() }
+
+// Verb is one entry of it: an operation, with what it is limited to.
+type Verb struct {
+	Name  string
+	Index int // in the list, as written
+	At    Pos
+
+	Names   Texts // store: SOP classes; message: types
+	All     bool  // store: all
+	Model   Texts // find, move, get: information models
+	To      Texts // move: destinations
+	Returns Texts // move, get: SOP classes
+}
+
+// takes says how a verb is written.
+type takes uint8
+
+const (
+	alone   takes = iota // - echo
+	names                // - store: [a, b]
+	model                // - find: {model: a}
+	maybe                // - get, or get: {model: a, returns: [b]}
+	destine              // - move: {to: self}
+)
+
+// Verbs lists what allow may say, with how it is written.
+var Verbs = []struct {
+	Name  string
+	takes takes
+	Like  string // an example
+}{
+	{"commit", alone, "commit"},
+	{"echo", alone, "echo"},
+	{"find", model, "find: {model: Study Root}"},
+	{"get", maybe, "get: {model: Study Root}"},
+	{"message", names, "message: ORU^R01"},
+	{"move", destine, "move: {to: self}"},
+	{"mpps", alone, "mpps"},
+	{"print", alone, "print"},
+	{"store", names, "store: [CT Image Storage]"},
+}
+
+func verbNames() (out []string) {
+	for _, v := range Verbs {
+		out = append(out, v.Name)
+	}
+	return out
+}
+
+func (t *Allow) read(n *Node, p *Problems) {
+	t.At = n.Key
+	if !t.At.Set() {
+		t.At = n.At
+	}
+	if n.Kind != List {
+		n.wants("a list", "write allow: [echo, store: [CT Image Storage]]", p)
+		return
+	}
+	for i, item := range n.Items {
+		v := Verb{Index: i, At: item.At}
+		if v.read(item, p) {
+			t.Verbs = append(t.Verbs, v)
+		}
+	}
+}
+
+func (v *Verb) read(n *Node, p *Problems) bool {
+	var argument *Node
+	switch {
+	case n.Kind == Word:
+		v.Name = n.Value
+	case n.Kind == Map && len(n.Entries) == 1:
+		v.Name, argument = n.Entries[0].Key, n.Entries[0].Value
+		v.At = argument.Key
+	case n.Kind == Map:
+		n.wants("one operation", "write one operation in an entry", p)
+		return false
+	default:
+		n.wants("an operation", OneOf(verbNames()), p)
+		return false
+	}
+	i := slices.IndexFunc(Verbs, func(known struct {
+		Name  string
+		takes takes
+		Like  string
+	}) bool {
+		return known.Name == v.Name
+	})
+	if i < 0 {
+		p.Errorf(v.At, UnknownName, DidYouMean(v.Name, verbNames()), "unknown operation %q", v.Name)
+		return false
+	}
+	return v.argument(argument, Verbs[i].takes, Verbs[i].Like, p)
+}
+
+func (v *Verb) argument(n *Node, how takes, like string, p *Problems) bool {
+	hint := "write " + like
+	switch {
+	case n != nil && (n.Kind == Nothing || n.Kind == Null):
+		p.Errorf(v.At, WrongType, hint, "%s: has no value", v.Name)
+		return false
+	case how == alone && n != nil:
+		p.Errorf(n.At, WrongType, hint, "%s takes nothing", v.Name)
+		return false
+	case how == alone || how == maybe && n == nil:
+		return true
+	case n == nil:
+		p.Errorf(v.At, WrongType, hint, "%s alone does not say what is allowed", v.Name)
+		return false
+	case how == names:
+		if v.All = v.Name == "store" && n.Kind == Word && n.Value == "all"; !v.All {
+			v.Names.read(n, p)
+		}
+		return v.All || len(v.Names.Values) > 0
+	}
+	return v.arguments(n, how, hint, p)
+}
+
+func (v *Verb) arguments(n *Node, how takes, hint string, p *Problems) bool {
+	if n.Kind != Map {
+		n.wants("a map", hint, p)
+		return false
+	}
+	into := map[string]*Texts{"model": &v.Model}
+	if how != model {
+		into["returns"] = &v.Returns
+	}
+	if how == destine {
+		into["to"] = &v.To
+	}
+	var keys []string
+	for k := range into {
+		keys = append(keys, k)
+	}
+	for _, e := range n.Entries {
+		t := into[e.Key]
+		if t == nil {
+			p.Errorf(e.Value.Key, UnknownKey, DidYouMean(e.Key, keys), "unknown key %q of %s", e.Key, v.Name)
+			continue
+		}
+		t.read(e.Value, p)
+	}
+	needs := map[takes]string{model: "model", destine: "to"}[how]
+	if needs != "" && n.Get(needs) == nil {
+		p.Errorf(v.At, MissingKey, hint, "%s does not say %s", v.Name, fmt.Sprintf("%q", needs))
+		return false
+	}
+	return true
+}
