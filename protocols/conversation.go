@@ -100,7 +100,8 @@ const (
 	// Open leaves the leg as it is.
 	Open Closing = iota
 	// FIN: once its output is written, shut down sending. The leg closes when its peer closes
-	// too, at the latest when the release timer runs out.
+	// too, at the latest when the release timer runs out. What the peer still sends is shown to
+	// the conversation while the other leg is open (half-close), and drained otherwise.
 	FIN
 	// Await: once its output is written, wait for the peer to close; when the release timer
 	// runs out, close.

@@ -26,8 +26,8 @@ type Played struct {
 }
 
 // Play drives a conversation the way the pump does, without sockets: windows grow until they are
-// settled, needs are honoured, what is settled beyond a window streams by, and a side that was
-// ended is not read any longer. It ends at the first error of Step, after telling the
+// settled, needs are honoured, what is settled beyond a window streams by, and a side is not shown
+// any longer once both legs were ended. It ends at the first error of Step, after telling the
 // conversation about it.
 func Play(c Conversation, chunks ...Chunk) Played {
 	pl := player{c: c}
@@ -87,7 +87,7 @@ func (pl *player) feed(from Side, b []byte) bool {
 	for {
 		pl.work(from)
 		win := pl.win[from]
-		if pl.out.Ending[from] != Open {
+		if pl.draining(from) {
 			pl.win[from] = nil
 			return true
 		}
@@ -107,6 +107,15 @@ func (pl *player) feed(from Side, b []byte) bool {
 			return true
 		}
 	}
+}
+
+// draining tells whether what a side sends is nobody's any longer.
+func (pl *player) draining(from Side) bool {
+	own, other := pl.out.Ending[from], pl.out.Ending[from.Other()]
+	if own == FIN {
+		return other != Open || len(pl.out.Toward[from.Other()]) == 0
+	}
+	return own != Open
 }
 
 func (pl *player) tell(e Event) {
