@@ -114,7 +114,8 @@ func (a *associate) parse(pdu []byte, t PDUType, context ItemType, in direction,
 	}
 	users := 0
 	r := items{rest: c, off: len(pdu) - len(c)}
-	for it := (Item{}); r.next(&it); {
+	var it Item
+	for r.next(&it) {
 		var err error
 		switch it.Type {
 		case ItemApplicationContext:
