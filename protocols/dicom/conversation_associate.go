@@ -1,0 +1,157 @@
+package dicom
+
+import (
+	"bytes"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+// setup is what only the negotiation needs.
+type setup struct {
+	rq     AssociateRQ
+	ac     AssociateAC
+	facts  Association
+	narrow Narrowing
+	offer  *Offer
+	far    uint32 // longest P-DATA-TF PDU that Far is told it may send
+	made   []byte
+}
+
+// associate judges an A-ASSOCIATE-RQ. What the rules leave of it goes to Far; nothing is dialled
+// for one that is refused, or of which nothing is left (D14).
+func (t *turn) associate(pdu []byte) error {
+	c, su := t.c, t.c.setup
+	if err := su.rq.Parse(pdu); err != nil {
+		return err
+	}
+	su.rq.Facts(&su.facts)
+	var v protocols.Verdict
+	v.Reset(protocols.Near)
+	v.Unit.Set(TypeAssociateRQ.String())
+	v.Bytes, v.Settled = int64(len(pdu)), true
+	if c.draining {
+		v.Refuse(reason.SessionShutdown, "")
+	} else {
+		c.rules.Associate(&su.facts, &v)
+	}
+	if v.Refused() {
+		t.reject(len(pdu), &v)
+		return nil
+	}
+	if rule := t.narrow(len(pdu)); su.offer.Remaining() == 0 {
+		v.Refuse(reason.DICOMNoContext, rule)
+		t.reject(len(pdu), &v)
+		return nil
+	}
+	t.p.Record(&v)
+	su.far = LowerMaxLength(su.rq.User.MaxLength, c.cfg.MaxPDU)
+	su.made = su.rq.AppendNarrowed(su.made[:0], &su.narrow)
+	t.replace(pdu, su.made)
+	c.issue(protocols.Far, Evt1)
+	c.issue(protocols.Far, Evt2)
+	return nil
+}
+
+// narrow asks the rules about each proposed context, records those that go, and makes the offer.
+// It returns the rule that decided last against one.
+func (t *turn) narrow(size int) (rule string) {
+	su := t.c.setup
+	su.narrow.Reset(&su.rq)
+	su.narrow.MaxLength, su.narrow.CalledAE = t.c.cfg.MaxPDU, su.facts.CallAs
+	for i := range su.facts.Contexts {
+		pc, d := &su.facts.Contexts[i], &su.narrow.Keep[i]
+		var v protocols.Verdict
+		v.Reset(protocols.Near)
+		v.Unit.Set(TypeAssociateRQ.String())
+		v.Found.Set(className(string(pc.Abstract)))
+		v.Bytes, v.Settled = int64(size), true
+		t.c.rules.Context(&su.facts, pc, d.Transfer, &v)
+		switch {
+		case v.Refused() && v.Reason == reason.DICOMTransferSyntax:
+			d.Result = TransferSyntaxesNotSupported
+		case v.Refused():
+			d.Result = AbstractSyntaxNotSupported
+		case su.narrow.result(i) != Acceptance: // no transfer syntax was kept
+			v.Refuse(reason.DICOMTransferSyntax, v.Rule)
+		}
+		if v.Refused() {
+			rule = v.Rule
+		}
+		if v.Reason != "" {
+			t.p.Record(&v)
+		}
+	}
+	su.offer = su.rq.Offer(&su.narrow)
+	return rule
+}
+
+// reject answers the association request, of size bytes, with an A-ASSOCIATE-RJ.
+func (t *turn) reject(size int, v *protocols.Verdict) {
+	t.drop(size)
+	t.p.Send(protocols.Near, AppendRJ(nil, rjOf(v.Reason)))
+	t.p.Record(v)
+	t.c.issue(protocols.Near, Evt8)
+	t.c.end(t.p, protocols.FIN, protocols.FIN)
+}
+
+// rjOf returns the A-ASSOCIATE-RJ for a reason; for one that has none, that of a gateway that
+// cannot do it now.
+func rjOf(code reason.Code) reason.RJ {
+	rj := reason.Lookup(code).RJ
+	if rj.Result == 0 {
+		rj = reason.Lookup(reason.UpstreamUnreachable).RJ
+	}
+	return rj
+}
+
+// replace settles a control PDU: as it is, or with other bytes in its place.
+func (t *turn) replace(pdu, made []byte) {
+	if bytes.Equal(pdu, made) {
+		t.pass(len(pdu))
+		return
+	}
+	t.p.Send(t.from.Other(), made)
+	t.drop(len(pdu))
+}
+
+// accepted takes an A-ASSOCIATE-AC: it must answer what was offered, and Near gets it with the
+// answers to what was not. From here on each side is held to the maximum length that it is told,
+// which is that of its receiver or our own (D1, D2).
+func (t *turn) accepted(pdu []byte) error {
+	c, su := t.c, t.c.setup
+	if err := su.ac.Parse(pdu); err != nil {
+		return err
+	}
+	if err := su.ac.Check(su.offer); err != nil {
+		return err
+	}
+	for a := range su.ac.Accepted(su.offer) {
+		c.accept(a)
+	}
+	c.sent[protocols.Near].limit = LowerMaxLength(su.ac.User.MaxLength, c.cfg.MaxPDU)
+	c.sent[protocols.Far].limit = su.far
+	su.made = su.ac.AppendRestored(su.made[:0], su.offer, c.cfg.MaxPDU)
+	t.replace(pdu, su.made)
+	c.issue(protocols.Near, Evt7)
+	c.setup = nil
+	return nil
+}
+
+// rejected takes an A-ASSOCIATE-RJ, which is the server's own answer.
+func (t *turn) rejected(pdu []byte) error {
+	rj, err := ParseRJ(pdu)
+	if err != nil {
+		return err
+	}
+	var v protocols.Verdict
+	v.Reset(protocols.Far)
+	v.Unit.Set(TypeAssociateRJ.String())
+	v.Found.Set(DescribeRJ(rj))
+	v.Reason, v.Bytes, v.Settled = reason.DICOMPeerRejected, int64(len(pdu)), true
+	t.p.Record(&v)
+	t.pass(len(pdu))
+	t.c.issue(protocols.Near, Evt8)
+	t.c.end(t.p, protocols.FIN, protocols.FIN)
+	return nil
+}

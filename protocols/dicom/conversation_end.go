@@ -1,0 +1,178 @@
+package dicom
+
+import (
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+// releaseRQ takes an A-RELEASE-RQ. Both sides may ask at once; then each leg ends by itself as
+// PS3.8 §7.2.2.7 says: where we requested the association we answer first, where we accepted it
+// we wait for the answer (D18).
+func (t *turn) releaseRQ(pdu []byte) error {
+	c, to := t.c, t.from.Other()
+	if c.state[t.from] == Sta8 {
+		c.answer(to, t.p, true) // nothing can be sent once the release was asked for
+		if !c.issue(to, Evt11) {
+			return badState("A-RELEASE-RQ where the other side is in %s", c.state[to])
+		}
+		t.pass(len(pdu))
+		return nil
+	}
+	t.drop(len(pdu))
+	if c.state[t.from] == Sta9 {
+		c.issue(t.from, Evt14)
+		t.p.Send(t.from, AppendReleaseRP(nil))
+	}
+	return nil
+}
+
+// releaseRP takes an A-RELEASE-RP. It answers the other side's A-RELEASE-RQ, also when the two
+// collided.
+func (t *turn) releaseRP(pdu []byte) error {
+	c, to := t.c, t.from.Other()
+	c.answer(to, t.p, true)
+	if !c.issue(to, Evt14) {
+		return badState("A-RELEASE-RP where the other side is in %s", c.state[to])
+	}
+	t.pass(len(pdu))
+	// Whoever gets the last A-RELEASE-RP closes the connection.
+	var ending [2]protocols.Closing
+	ending[to], ending[t.from] = protocols.Await, protocols.FIN
+	if c.state[t.from] == Sta12 {
+		c.issue(t.from, Evt14)
+		t.p.Send(t.from, AppendReleaseRP(nil))
+		ending[t.from] = protocols.Await
+	}
+	c.end(t.p, ending[protocols.Near], ending[protocols.Far])
+	return nil
+}
+
+// aborted takes an A-ABORT, which goes to the other side with its source and reason (D17). What
+// was held before it never completes.
+func (t *turn) aborted(pdu []byte) {
+	c, to := t.c, t.from.Other()
+	c.cut(t.p)
+	t.drop(t.s.parsed)
+	t.s.forget()
+	if c.alive(to) {
+		t.pass(len(pdu))
+	} else {
+		t.drop(len(pdu))
+	}
+	c.end(t.p, protocols.FIN, protocols.FIN)
+}
+
+// Tell implements [protocols.Conversation].
+func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
+	if c.over {
+		if e.Kind == protocols.Expired {
+			p.End(protocols.RST, protocols.RST)
+		}
+		return
+	}
+	asked := c.state[protocols.Near] != Sta2
+	switch e.Kind {
+	case protocols.Shutdown:
+		c.draining = true
+	case protocols.Closed, protocols.Lost:
+		c.state[e.Side] = Sta1 // AA-4: nothing can be said to it
+		c.abort(p, reason.SessionCut)
+	case protocols.DialFailed:
+		c.dialFailed(p, e.Reason)
+	case protocols.Expired:
+		c.expired(p, e.Timer, asked)
+	default: // Overflow, Revoked, Failed
+		c.abort(p, e.Reason)
+	}
+}
+
+// dialFailed answers the association request that could not be passed on.
+func (c *Conversation) dialFailed(p *protocols.Plan, code reason.Code) {
+	var v protocols.Verdict
+	v.Reset(protocols.Near)
+	v.Unit.Set(TypeAssociateRQ.String())
+	v.Refuse(code, "")
+	v.Settled = true
+	p.Record(&v)
+	p.Send(protocols.Near, AppendRJ(nil, rjOf(code)))
+	c.end(p, protocols.FIN, protocols.RST)
+}
+
+var timerReasons = map[protocols.Timer]reason.Code{
+	protocols.Setup:   reason.TimerSetup,
+	protocols.Idle:    reason.TimerIdle,
+	protocols.Message: reason.TimerMessage,
+	protocols.Release: reason.TimerRelease,
+}
+
+// expired ends an association that did not go on in time (D8). A side that asked for nothing is
+// closed without a word (AA-2), and so is one that did not finish its release.
+func (c *Conversation) expired(p *protocols.Plan, timer protocols.Timer, asked bool) {
+	switch {
+	case timer == protocols.Release:
+		c.cut(p)
+		c.end(p, protocols.RST, protocols.RST)
+	case !asked:
+		c.end(p, protocols.FIN, protocols.FIN)
+	default:
+		c.abort(p, timerReasons[timer])
+	}
+}
+
+// abort ends the association on both sides with an A-ABORT.
+func (c *Conversation) abort(p *protocols.Plan, code reason.Code) {
+	var midway [2]bool // a side has a part of the last PDU of a message
+	for i := range c.sent {
+		s := &c.sent[i]
+		midway[protocols.Side(i).Other()] = s.rest > 0 && s.msg.fate == passed
+	}
+	c.cut(p)
+	pdu := AppendAbort(nil, reason.Lookup(code).Abort)
+	ending := [2]protocols.Closing{protocols.FIN, protocols.FIN}
+	for _, side := range [...]protocols.Side{protocols.Near, protocols.Far} {
+		switch {
+		case !c.alive(side):
+		case midway[side]: // the ten bytes of an A-ABORT could complete the message
+			ending[side] = protocols.RST
+		default:
+			p.Send(side, pdu)
+		}
+	}
+	c.end(p, ending[protocols.Near], ending[protocols.Far])
+}
+
+// alive tells whether a side has a connection that something can be said on.
+func (c *Conversation) alive(side protocols.Side) bool { return c.state[side] != Sta1 }
+
+// cut records the messages under way, which will never be complete.
+func (c *Conversation) cut(p *protocols.Plan) {
+	for i := range c.sent {
+		s := &c.sent[i]
+		for j := range s.ended {
+			cutShort(p, &s.ended[j])
+		}
+		if s.ended = s.ended[:0]; s.busy() {
+			v := s.msg.verdict
+			v.From, v.Bytes = protocols.Side(i), s.msg.bytes
+			if v.Unit.Empty() {
+				v.Unit.Set(TypePDataTF.String())
+			}
+			cutShort(p, &v)
+			s.msg.state, s.rest = between, 0
+		}
+	}
+}
+
+func cutShort(p *protocols.Plan, v *protocols.Verdict) {
+	if v.Settled = false; v.Reason == "" {
+		v.Reason = reason.SessionCut
+	}
+	p.Record(v)
+}
+
+// end ends the association.
+func (c *Conversation) end(p *protocols.Plan, near, far protocols.Closing) {
+	c.over, c.setup = true, nil
+	p.End(near, far)
+	p.Wait(0, protocols.Release)
+}
