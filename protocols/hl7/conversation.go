@@ -315,13 +315,14 @@ func (c *Conversation) acknowledgment(from protocols.Side, block []byte, toleran
 // commitBlock settles a commit block of MLLP release 2 (H17).
 func (c *Conversation) commitBlock(from protocols.Side, block []byte, p *protocols.Plan) {
 	v := c.newVerdict(from, "commit block")
-	v.Bytes, v.Settled = int64(len(block)), true
+	v.Bytes = int64(len(block))
 	if c.breach(reason.HL7CommitBlock, v) {
 		p.Drop(len(block))
 		p.Record(v)
 		c.part(p, from)
 		return
 	}
+	v.Settled = true
 	p.Pass(len(block))
 	p.Record(v)
 }
