@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real peers that the tests talk to, and prints their versions:
 #
-#   dcmtk, Orthanc   Debian packages, system-wide (with sudo when not root)
+#   dcmtk, Orthanc,  Debian packages, system-wide (with sudo when not root)
+#   dicom3tools
 #   pynetdicom, hl7  Python packages, in a virtual environment under DIR/python
 #   HAPI HL7v2       Java archives and our sender and receiver, under DIR/hapi
 #
@@ -27,6 +28,7 @@ debian_packages() {
 	local missing=()
 	have storescp || missing+=(dcmtk)
 	have Orthanc || missing+=(orthanc)
+	have dciodvfy || missing+=(dicom3tools)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	need apt-get "${missing[*]} by hand: this system has no apt-get"
 	as_root apt-get update -q
