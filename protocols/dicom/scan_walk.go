@@ -43,6 +43,7 @@ type walker struct {
 	fragments    bool
 
 	at       int64 // bytes read
+	begin    int64 // where the element under way begins
 	found    [len(sought)]kept
 	done     bool
 	complete bool
@@ -53,7 +54,7 @@ func (w *walker) reset(e encoding, until Tag) {
 	w.enc, w.until = e, until
 	w.have, w.want, w.skip, w.into, w.stopAt = 0, 8, 0, nil, false
 	w.last, w.depth, w.implicitFrom, w.fragments = 0, 0, 0, false
-	w.at, w.done, w.complete, w.fault = 0, false, false, nil
+	w.at, w.begin, w.done, w.complete, w.fault = 0, 0, false, false, nil
 	for i := range w.found {
 		w.found[i].n, w.found[i].present = 0, false
 	}
@@ -66,6 +67,9 @@ func (w *walker) feed(b []byte) {
 			k = int(min(uint64(len(b)), uint64(w.skip)))
 			w.consume(b[:k])
 		} else {
+			if w.have == 0 {
+				w.begin = w.at
+			}
 			k = copy(w.header[w.have:w.want], b)
 			if w.have += k; w.have == w.want {
 				w.element()
@@ -103,7 +107,7 @@ func (w *walker) end() {
 }
 
 func (w *walker) fail(section, format string, args ...any) {
-	w.stop(badDataSet(w.at, section, fmt.Sprintf(format, args...)))
+	w.stop(badDataSet(w.begin, section, fmt.Sprintf(format, args...)))
 }
 
 func (w *walker) stop(m *protocols.Malformed) { w.fault, w.done = m, true }

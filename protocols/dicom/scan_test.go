@@ -1,0 +1,316 @@
+package dicom
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"cordon/protocols/reason"
+)
+
+const (
+	uidBigEndian = "1.2.840.10008.1.2.2"
+	uidDeflated  = "1.2.840.10008.1.2.1.99"
+	testStudy    = "1.2.826.0.1.3680043.8.498.2"
+)
+
+// dataSet builds a data set in one transfer syntax, element by element.
+type dataSet struct {
+	encoding
+	b []byte
+}
+
+func (d *dataSet) order() binary.AppendByteOrder {
+	if d.bigEndian {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+func (d *dataSet) tag(tag Tag) *dataSet {
+	d.b = d.order().AppendUint16(d.order().AppendUint16(d.b, uint16(tag>>16)), uint16(tag))
+	return d
+}
+
+// head appends tag, VR and a length that may be a lie.
+func (d *dataSet) head(tag Tag, vr string, length uint32) *dataSet {
+	d.tag(tag)
+	switch {
+	case d.implicit || tag>>16 == 0xFFFE:
+		d.b = d.order().AppendUint32(d.b, length)
+	case vrOf(vr[0], vr[1]).long():
+		d.b = d.order().AppendUint32(append(d.b, vr[0], vr[1], 0, 0), length)
+	default:
+		d.b = d.order().AppendUint16(append(d.b, vr[0], vr[1]), uint16(length))
+	}
+	return d
+}
+
+func (d *dataSet) put(tag Tag, vr, value string) *dataSet {
+	d.head(tag, vr, uint32(len(value)))
+	d.b = append(d.b, value...)
+	return d
+}
+
+// open begins a construct of undefined length, end closes it.
+func (d *dataSet) open(tag Tag, vr string) *dataSet { return d.head(tag, vr, undefinedLength) }
+func (d *dataSet) item() *dataSet                   { return d.head(tagItem, "", undefinedLength) }
+func (d *dataSet) endItem() *dataSet                { return d.head(tagItemDelimiter, "", 0) }
+func (d *dataSet) end() *dataSet                    { return d.head(tagSequenceDelimiter, "", 0) }
+
+// object has what the scan must walk over before it finds what it is after: sequences of defined
+// and undefined length, an UN of undefined length, long VRs, and elements in items whose tags are
+// those looked for.
+func object(e encoding) []byte {
+	inner := &dataSet{encoding: e}
+	inner.put(TagSOPInstanceUID, "UI", "6.6.6\x00")
+	d := &dataSet{encoding: e}
+	d.put(0x00080005, "CS", "ISO_IR 100")
+	d.put(TagSOPClassUID, "UI", uidCT+"\x00")
+	d.put(TagSOPInstanceUID, "UI", testInstance+"\x00")
+	d.open(0x00081110, "SQ").item().put(TagSOPInstanceUID, "UI", "6.6.6\x00")
+	d.open(0x00081199, "SQ").item().put(TagStudyInstanceUID, "UI", "6.6.6\x00").endItem().end()
+	d.endItem().head(tagItem, "", 4)
+	d.b = append(d.b, 1, 2, 3, 4)
+	d.end()
+	d.put(0x00081140, "SQ", string((&dataSet{encoding: e}).put(tagItem, "", string(inner.b)).b))
+	d.open(0x00091001, "UN")
+	un := &dataSet{encoding: encoding{implicit: true}}
+	un.item().put(TagStudyInstanceUID, "UI", "6.6.6\x00").open(0x00091002, "SQ").item().endItem().end().endItem()
+	un.end()
+	d.b = append(d.b, un.b...)
+	d.put(0x00091003, "OB", strings.Repeat("x", 300))
+	d.put(0x00100010, "PN", "")
+	d.put(TagStudyInstanceUID, "UI", testStudy+"\x00")
+	d.put(0x00200010, "SH", "no ")
+	d.open(tagPixelData, "OB").head(tagItem, "", 0).head(tagItem, "", 4)
+	d.b = append(d.b, 0xFE, 0xFF, 0xDD, 0xE0)
+	d.end()
+	return d.b
+}
+
+func deflate(b []byte) []byte {
+	var out bytes.Buffer
+	w, _ := flate.NewWriter(&out, flate.BestCompression)
+	w.Write(b)
+	w.Close()
+	if out.Len()%2 != 0 {
+		out.WriteByte(0) // PS3.5 §A.5
+	}
+	return out.Bytes()
+}
+
+// seen is what a scan found, in a form that can be compared.
+type seen struct {
+	class, instance, study  string
+	instanceSafe, studySafe bool
+	complete                bool
+	fault                   string
+}
+
+func scanIn(transfer string, until Tag, fragments ...[]byte) seen {
+	var s Scanner
+	s.Reset(transfer, until)
+	for _, f := range fragments {
+		if s.Feed(f) {
+			break
+		}
+	}
+	s.End()
+	return sawIn(s.DataSet())
+}
+
+func sawIn(d *DataSet) seen {
+	out := seen{class: string(d.SOPClass), instance: string(d.SOPInstance), study: string(d.StudyInstance),
+		instanceSafe: d.InstanceSafe, studySafe: d.StudySafe, complete: d.Complete}
+	if d.Fault != nil {
+		out.fault = fmt.Sprint(d.Fault)
+	}
+	return out
+}
+
+// scanEveryWay scans b whole and cut into pieces of every size up to 20 bytes and more, and wants
+// the same facts (G1).
+func scanEveryWay(t *testing.T, transfer string, until Tag, b []byte) seen {
+	t.Helper()
+	want := scanIn(transfer, until, b)
+	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 11, 12, 13, 20, 63, 64, 511, 4096} {
+		var fragments [][]byte
+		for rest := b; len(rest) > 0; {
+			k := min(n, len(rest))
+			fragments = append(fragments, rest[:k])
+			rest = rest[k:]
+		}
+		if got := scanIn(transfer, until, fragments...); got != want {
+			t.Fatalf("cut to %d bytes: %+v\nwhole: %+v", n, got, want)
+		}
+	}
+	return want
+}
+
+func TestScanFindsTheIdentifyingElements(t *testing.T) { // D25
+	want := seen{class: uidCT, instance: testInstance, study: testStudy, instanceSafe: true, studySafe: true}
+	for transfer, b := range map[string][]byte{
+		uidImplicit:              object(encoding{implicit: true}),
+		uidExplicit:              object(encoding{}),
+		uidJPEG:                  object(encoding{}),
+		uidBigEndian:             object(encoding{bigEndian: true}),
+		uidDeflated:              deflate(object(encoding{})),
+		"1.2.840.113619.5.2":     object(encoding{implicit: true}),
+		"1.3.6.1.4.1.5962.300.1": object(encoding{}), // private: taken as explicit
+	} {
+		if got := scanEveryWay(t, transfer, TagStudyInstanceUID, b); got != want {
+			t.Errorf("%s: %+v", transfer, got)
+		}
+		class := scanEveryWay(t, transfer, TagSOPClassUID, b)
+		if class.class != uidCT || class.instance != "" || class.fault != "" || class.complete {
+			t.Errorf("%s: up to SOP Class UID: %+v", transfer, class)
+		}
+		all := scanEveryWay(t, transfer, 0xFFFCFFFC, b)
+		if all.study != testStudy || all.fault != "" || !all.complete {
+			t.Errorf("%s: to the end: %+v", transfer, all)
+		}
+	}
+}
+
+func TestScanEndsWhereALargerTagBegins(t *testing.T) {
+	d := new(dataSet)
+	d.put(TagSOPClassUID, "UI", uidCT+"\x00").head(0x00200011, "IS", 65535)
+	if got := scanEveryWay(t, uidExplicit, TagStudyInstanceUID, d.b); got.fault != "" || got.complete || got.class != uidCT || got.study != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestScanIsDoneEarly(t *testing.T) {
+	var s Scanner
+	s.Reset(uidExplicit, TagSOPInstanceUID)
+	b := object(encoding{})
+	at := bytes.Index(b, []byte(testInstance)) + len(testInstance) + 1
+	for i := range b[:at] {
+		if done := s.Feed(b[i : i+1]); done != (i == at-1) {
+			t.Fatalf("done is %v at byte %d of %d", done, i, at)
+		}
+	}
+}
+
+func TestUnsafeUIDsOfADataSetAreFacts(t *testing.T) {
+	d := new(dataSet)
+	d.put(TagSOPInstanceUID, "UI", "../../x.").put(TagStudyInstanceUID, "UI", "..")
+	got := scanEveryWay(t, uidExplicit, TagStudyInstanceUID, d.b)
+	if got.instanceSafe || got.studySafe || got.fault != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEmptyDataSet(t *testing.T) {
+	if got := scanIn(uidExplicit, TagStudyInstanceUID); got != (seen{complete: true, instanceSafe: true, studySafe: true}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFaultsOfDataSets(t *testing.T) {
+	x := func() *dataSet { return new(dataSet) }
+	nest := x()
+	for range maxNesting + 1 {
+		nest.open(0x00081110, "SQ").item()
+	}
+	bomb := deflate(append(x().put(0x00080005, "CS", "").b, x().put(0x00091001, "OB", strings.Repeat("\x00", 2<<20)).b...))
+	for _, c := range []struct {
+		name, detail, transfer string
+		b                      []byte
+	}{
+		{"tag twice", "ascending", uidExplicit, x().put(TagSOPInstanceUID, "UI", "1.2\x00").put(TagSOPInstanceUID, "UI", "1.3\x00").b},
+		{"descending tags", "ascending", uidExplicit, x().put(TagSOPInstanceUID, "UI", "1.2\x00").put(TagSOPClassUID, "UI", "1.3\x00").b},
+		{"file meta", "commands and files", uidExplicit, x().put(0x00020010, "UI", "1.2\x00").b},
+		{"command set", "commands and files", uidImplicit, testElement(0, 0x100, "\x01\x00")},
+		{"file meta in an item", "commands and files", uidExplicit, x().open(0x00081110, "SQ").item().put(0x00020010, "UI", "1.2\x00").b},
+		{"long UID", "68 bytes", uidExplicit, x().put(TagSOPInstanceUID, "UI", strings.Repeat("1.", 34)).b},
+		{"UID of undefined length", "UID of 4294967295", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).open(TagSOPInstanceUID, "UI").b},
+		{"UID with VR LO", "another VR", uidExplicit, x().put(TagSOPInstanceUID, "LO", "1.2\x00").b},
+		{"UID as sequence", "another VR", uidExplicit, x().head(TagSOPInstanceUID, "SQ", 8).b},
+		{"no VR", "no VR", uidExplicit, testElement(8, 5, "ISO_IR 100")},
+		{"unknown VR", "no VR", uidExplicit, append(x().tag(0x00080005).b, "ZZ\x02\x00xx"...)},
+		{"undefined length of a text", "cannot have", uidExplicit, x().head(0x00080005, "UT", undefinedLength).b},
+		{"undefined length of other OB", "cannot have", uidExplicit, x().open(0x00091001, "OB").b},
+		{"nesting", "deeper", uidExplicit, nest.b},
+		{"stray item delimiter", "cannot stand", uidExplicit, x().endItem().b},
+		{"stray sequence delimiter", "cannot stand", uidExplicit, x().end().b},
+		{"stray item", "cannot stand", uidExplicit, x().item().b},
+		{"element without item", "where an item", uidExplicit, x().open(0x00081110, "SQ").put(0x00080005, "CS", "").b},
+		{"sequence delimiter in an item", "cannot stand", uidExplicit, x().open(0x00081110, "SQ").item().end().b},
+		{"delimiter with length", "cannot stand", uidExplicit, x().open(0x00081110, "SQ").head(tagSequenceDelimiter, "", 2).b},
+		{"cut in a value", "before the value", uidExplicit, x().head(0x00080005, "CS", 10).b},
+		{"giant length", "before the value", uidExplicit, x().head(0x00091001, "OB", 0xFFFFFFFE).b},
+		{"cut in a UID", "before the value", uidExplicit, append(x().head(TagSOPInstanceUID, "UI", 4).b, '1')},
+		{"cut in a header", "middle of", uidExplicit, x().put(0x00080005, "CS", "").b[:7]},
+		{"cut in a long header", "middle of", uidExplicit, x().head(0x00091001, "OB", 10).b[:10]},
+		{"cut in a sequence", "before a sequence", uidExplicit, x().open(0x00081110, "SQ").b},
+		{"not deflated", "RFC 1951", uidDeflated, bytes.Repeat([]byte{0xFF}, 600)},
+		{"deflated, cut", "cut short", uidDeflated, deflate(object(encoding{}))[:100]},
+		{"inflates beyond the cap", "inflated bytes", uidDeflated, bomb},
+		{"deflated, cut set", "before the value", uidDeflated, deflate(x().head(0x00080005, "CS", 10).b)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := scanEveryWay(t, c.transfer, TagStudyInstanceUID, c.b)
+			if !strings.Contains(got.fault, c.detail) {
+				t.Errorf("%q, want %q", got.fault, c.detail)
+			}
+			var s Scanner
+			s.Reset(c.transfer, TagStudyInstanceUID)
+			s.Feed(c.b)
+			s.End()
+			if f := s.DataSet().Fault; f == nil || f.Reason != reason.DICOMDataSet || f.Section == "" {
+				t.Errorf("%#v", f)
+			}
+		})
+	}
+}
+
+func TestDeflatedScanIsLinear(t *testing.T) {
+	// Incompressible, so that as much is held as comes, and fed two bytes at a time.
+	d := new(dataSet)
+	noise := make([]byte, 600<<10)
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
+	b := deflate(d.put(0x00091001, "OB", string(noise)).put(TagStudyInstanceUID, "UI", testStudy+"\x00").b)
+	var s Scanner
+	s.Reset(uidDeflated, TagStudyInstanceUID)
+	tries := 0
+	for last := 0; len(b) > 0; b = b[2:] {
+		s.Feed(b[:2])
+		if s.inflate.tried != last {
+			last = s.inflate.tried
+			tries++
+		}
+	}
+	s.End()
+	if string(s.DataSet().StudyInstance) != testStudy || tries > 12 {
+		t.Errorf("%d tries, %v", tries, s.DataSet().Fault)
+	}
+}
+
+// FuzzScanner wants the same facts whatever the cuts.
+func FuzzScanner(f *testing.F) {
+	for i, e := range []encoding{{}, {implicit: true}, {bigEndian: true}} {
+		f.Add(object(e), uint8(i), uint8(1))
+	}
+	f.Add(deflate(object(encoding{})), uint8(3), uint8(5))
+	f.Fuzz(func(t *testing.T, b []byte, syntax, cut uint8) {
+		transfer := []string{uidExplicit, uidImplicit, uidBigEndian, uidDeflated}[syntax%4]
+		want := scanIn(transfer, TagStudyInstanceUID, b)
+		var fragments [][]byte
+		for rest := b; len(rest) > 0; {
+			k := min(int(cut)+1, len(rest))
+			fragments = append(fragments, rest[:k])
+			rest = rest[k:]
+		}
+		if got := scanIn(transfer, TagStudyInstanceUID, fragments...); got != want {
+			t.Fatalf("cut: %+v\nwhole: %+v", got, want)
+		}
+	})
+}
