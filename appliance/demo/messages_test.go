@@ -2,11 +2,8 @@ package demo
 
 import (
 	"bytes"
-	"io"
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"cordon/protocols/hl7"
 )
@@ -83,44 +80,13 @@ func TestFieldsStandWhereTheyBelong(t *testing.T) {
 	}
 }
 
-func TestBlocksArriveHoweverTheyAreCut(t *testing.T) {
-	d := NewDesk("A", "B", "seed", noon)
-	want := [][]byte{d.Glucose().Data, d.Panel().Data, d.Registration().Data}
-	near, far := net.Pipe()
-	go func() {
-		var all []byte
-		for _, m := range want {
-			all = hl7.AppendBlock(all, m)
+func TestAcknowledgmentsInShort(t *testing.T) {
+	for want, ack := range map[string]string{
+		"AA":     "MSH|^~\\&|HIS|CORDON|A|B|||ACK^R01^ACK|1|P|2.5.1\rMSA|AA|42\r",
+		"AR 200": "MSH|^~\\&|HIS|CORDON|A|B|||ACK^A04^ACK|1|P|2.5.1\rMSA|AR|42\rERR||MSH^1^9|200^Unsupported message type^HL70357|E\r",
+	} {
+		if short, err := acknowledged([]byte(ack)); err != nil || short != want {
+			t.Errorf("%s reads as %s, %v", want, short, err)
 		}
-		for i := range all {
-			far.Write(all[i : i+1])
-		}
-		far.Close()
-	}()
-	near.SetDeadline(time.Now().Add(30 * time.Second))
-	over := mllp{conn: near}
-	for i, w := range want {
-		if got, err := over.receive(); err != nil || !bytes.Equal(got, w) {
-			t.Fatalf("message %d: %v", i, err)
-		}
-	}
-	if _, err := over.receive(); err != io.EOF {
-		t.Errorf("after the last block: %v", err)
-	}
-}
-
-func TestReceiverAcceptsWhatItKeeps(t *testing.T) {
-	m := NewDesk("A", "B", "seed", noon).Glucose()
-	ack, err := accept(m.Data, 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	short, id, err := acknowledged(ack)
-	if err != nil || short != "AA" || id != m.ID {
-		t.Errorf("acknowledged as %s of %s, %v", short, id, err)
-	}
-	refusal := "MSH|^~\\&|HIS|CORDON|A|B|||ACK^A04^ACK|1|P|2.5.1\rMSA|AR|42\rERR||MSH^1^9|200^Unsupported message type^HL70357|E\r"
-	if short, id, err := acknowledged([]byte(refusal)); err != nil || short != "AR 200" || id != "42" {
-		t.Errorf("a refusal reads as %s of %s, %v", short, id, err)
 	}
 }

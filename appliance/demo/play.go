@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"time"
@@ -26,52 +25,54 @@ type Scene struct {
 	Title  string
 	do     func(a *actor) (sees string, err error)
 
-	Sees    string // the answer in the protocol's own words
-	Reaches int    // objects and messages that a server receives, each as it was sent
-	Verdict string // "allow" or "refuse"
-	Would   string // what enforce would have decided, where the mode let it pass
-	Reasons []reason.Code
+	Sees    string        // the answer in the protocol's own words
+	Reaches int           // objects and messages that a server receives, each as it was sent
+	Unit    string        // what is sent, where it is allowed
+	Verdict string        // "allow" or "refuse"
+	Reasons []reason.Code // one record for each, of a refusal or of what enforce would refuse
 }
 
 // allowed tells whether nothing of the scene would be refused by any rule.
-func (s *Scene) allowed() bool { return s.Verdict == "allow" && s.Would != "refuse" }
+func (s *Scene) allowed() bool { return len(s.Reasons) == 0 }
 
 // scenes is the play. What must pass comes first, then what must be refused, then the device
 // whose policy is in shadow.
-func scenes(slices int) []Scene {
+func scenes(images int) []Scene {
+	allow := func(device, title string, do func(*actor) (string, error), sees string, reaches int, unit string) Scene {
+		return Scene{device, title, do, sees, reaches, unit, "allow", nil}
+	}
+	refuse := func(device, title string, do func(*actor) (string, error), sees string, reaches int, why ...reason.Code) Scene {
+		return Scene{device, title, do, sees, reaches, "", "refuse", why}
+	}
 	return []Scene{
-		{"ct-3", "asks whether the archive is there (C-ECHO)", echo,
-			"0000H", 0, "allow", "", nil},
-		{"ct-3", fmt.Sprintf("stores a CT series of %d images", slices), storeSeries,
-			fmt.Sprintf("0000H ×%d", slices), slices, "allow", "", nil},
-		{"analyzer-7", "sends a result (ORU^R01)", send((*Desk).Glucose),
-			"AA", 1, "allow", "", nil},
-		{"analyzer-7", "sends a panel of results (ORU^R01)", send((*Desk).Panel),
-			"AA", 1, "allow", "", nil},
+		allow("ct-3", "asks whether the archive is there (C-ECHO)", echo, "0000H", 0, "C-ECHO-RQ"),
+		allow("ct-3", fmt.Sprintf("stores a CT series of %d images", images), storeSeries,
+			fmt.Sprintf("0000H ×%d", images), images, "C-STORE-RQ"),
+		allow("analyzer-7", "sends a result (ORU^R01)", send((*Desk).Glucose), "AA", 1, "ORU^R01"),
+		allow("analyzer-7", "sends a panel of results (ORU^R01)", send((*Desk).Panel), "AA", 1, "ORU^R01"),
 
-		{"ct-3", "calls an AE title that is not its archive's", associateAs("ARCHIVE9", ""),
-			"A-ASSOCIATE-RJ 1/1/7", 0, "refuse", "", []reason.Code{reason.DICOMCalledAE}},
-		{"ct-3", "calls itself by an AE title that is not its own", associateAs("", "INTRUDER"),
-			"A-ASSOCIATE-RJ 1/1/3", 0, "refuse", "", []reason.Code{reason.DICOMCallingAE}},
-		{"ct-3", "proposes a SOP class that it may not store", propose(secondaryCapture),
-			"A-ASSOCIATE-RJ 1/1/1", 0, "refuse", "", []reason.Code{reason.DICOMAbstractSyntax, reason.DICOMNoContext}},
-		{"ct-3", "wants to query the archive (C-FIND)", propose(studyRootFind),
-			"A-ASSOCIATE-RJ 1/1/1", 0, "refuse", "", []reason.Code{reason.DICOMAbstractSyntax, reason.DICOMNoContext}},
-		{"ct-3", "stores an image whose Instance UID leaves its folder, then a good one", storeEvil((*Study).InstanceOutside),
-			"C000H 0000H", 1, "refuse", "", []reason.Code{reason.DICOMUID}},
-		{"ct-3", "stores an image whose Study UID leaves its folder, then a good one", storeEvil((*Study).StudyOutside),
-			"C000H 0000H", 1, "refuse", "", []reason.Code{reason.DICOMUID}},
-		{"analyzer-7", "registers a patient (ADT^A04)", send((*Desk).Registration),
-			"AR 200", 0, "refuse", "", []reason.Code{reason.HL7MessageType}},
-		{"analyzer-7", "sends a result with another trigger event (ORU^R30)", send((*Desk).PointOfCare),
-			"AR 201", 0, "refuse", "", []reason.Code{reason.HL7Trigger}},
-		{"ct-3", "sends garbage", raw("\xde\xad\xbe\xef\x00\xff garbage, more garbage \x00\x01\x02\x03"),
-			"A-ABORT 2/1", 0, "refuse", "", []reason.Code{reason.DICOMNotDICOM, reason.DICOMPDU}},
-		{"ct-3", "speaks HTTP to the DICOM port", raw("GET /studies HTTP/1.1\r\nHost: pacs\r\n\r\n"),
-			"A-ABORT 2/1", 0, "refuse", "", []reason.Code{reason.DICOMNotDICOM}},
+		refuse("ct-3", "calls an AE title that is not its archive's", associateAs("ARCHIVE9", ""),
+			"A-ASSOCIATE-RJ 1/1/7", 0, reason.DICOMCalledAE),
+		refuse("ct-3", "calls itself by an AE title that is not its own", associateAs("", "INTRUDER"),
+			"A-ASSOCIATE-RJ 1/1/3", 0, reason.DICOMCallingAE),
+		refuse("ct-3", "proposes a SOP class that it may not store", propose(secondaryCapture),
+			"A-ASSOCIATE-RJ 1/1/1", 0, reason.DICOMAbstractSyntax, reason.DICOMNoContext),
+		refuse("ct-3", "wants to query the archive (C-FIND)", propose(studyRootFind),
+			"A-ASSOCIATE-RJ 1/1/1", 0, reason.DICOMAbstractSyntax, reason.DICOMNoContext),
+		refuse("ct-3", "stores an image whose Instance UID leaves its folder, then a good one",
+			storeEvil((*Study).InstanceOutside), "C000H 0000H", 1, reason.DICOMUID),
+		refuse("ct-3", "stores an image whose Study UID leaves its folder, then a good one",
+			storeEvil((*Study).StudyOutside), "C000H 0000H", 1, reason.DICOMUID),
+		refuse("analyzer-7", "registers a patient (ADT^A04)", send((*Desk).Registration), "AR 200", 0, reason.HL7MessageType),
+		refuse("analyzer-7", "sends a result with another trigger event (ORU^R30)", send((*Desk).PointOfCare),
+			"AR 201", 0, reason.HL7Trigger),
+		refuse("ct-3", "sends garbage", raw("\xde\xad\xbe\xef\x00\xff garbage, more garbage \x00\x01\x02\x03"),
+			"A-ABORT 2/1", 0, reason.DICOMNotDICOM),
+		refuse("ct-3", "speaks HTTP to the DICOM port", raw("GET /studies HTTP/1.1\r\nHost: pacs\r\n\r\n"),
+			"A-ABORT 2/1", 0, reason.DICOMNotDICOM),
 
 		{"us-2", "stores a screen shot that its policy, still in shadow, would refuse", storeCapture,
-			"0000H", 1, "allow", "refuse", []reason.Code{reason.DICOMAbstractSyntax, reason.DICOMNoContext}},
+			"0000H", 1, "C-STORE-RQ", "allow", []reason.Code{reason.DICOMAbstractSyntax}},
 	}
 }
 
@@ -124,227 +125,6 @@ func (st *Stage) scene(ctx context.Context, s *Scene) error {
 	return errors.Join(append(wrong, a.arrived(s.Reaches))...)
 }
 
-// cast lists the devices that act, as the demo's policy knows them.
-var cast = map[string]role{
-	"ct-3":       {"127.0.0.1", "CT3"},
-	"analyzer-7": {"127.0.0.2", ""},
-	"us-2":       {"127.0.0.3", "US2"},
-}
-
-// role is how a device shows itself on the wire.
-type role struct{ address, ae string }
-
-// actor is a device during one scene.
-type actor struct {
-	*Stage
-	ctx   context.Context
-	who   role
-	sent  [][]byte // what a server must receive, in order
-	conns []net.Conn
-}
-
-// dial connects from the device's own address.
-func (a *actor) dial(address string) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.who.address)}}
-	c, err := d.DialContext(a.ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	a.conns = append(a.conns, c)
-	deadline, _ := a.ctx.Deadline()
-	return c, c.SetDeadline(deadline)
-}
-
-func (a *actor) leave() {
-	for _, c := range a.conns {
-		c.Close()
-	}
-}
-
-// associate opens an association that proposes the abstract syntaxes.
-func (a *actor) associate(called, calling string, abstract ...string) (*endpoint.Association, error) {
-	c, err := a.dial(a.DICOM)
-	if err != nil {
-		return nil, err
-	}
-	r := endpoint.Request{Called: called, Calling: calling}
-	for _, s := range abstract {
-		r.Contexts = append(r.Contexts, endpoint.Context{Abstract: s, Transfer: []string{explicitLE, implicitLE}})
-	}
-	return endpoint.Associate(c, r)
-}
-
-// store sends an object and returns the status of the response.
-func (a *actor) store(assoc *endpoint.Association, o Object) (string, error) {
-	status, err := assoc.Store(o.Class, o.Instance, o.Syntax, bytes.NewReader(o.Data), int64(len(o.Data)))
-	return fmt.Sprintf("%04XH", status), err
-}
-
-func echo(a *actor) (string, error) {
-	assoc, err := a.associate(a.Called, a.who.ae, verification)
-	if err != nil {
-		return answer(err)
-	}
-	status, err := assoc.Echo()
-	if err != nil {
-		return answer(err)
-	}
-	return fmt.Sprintf("%04XH", status), assoc.Release()
-}
-
-// storeSeries stores the CT series, the second half of it in Implicit VR.
-func storeSeries(a *actor) (string, error) {
-	assoc, err := a.associateBoth()
-	if err != nil {
-		return answer(err)
-	}
-	n := a.study.Slices()
-	for i := range n {
-		syntax := explicitLE
-		if i >= n/2 {
-			syntax = implicitLE
-		}
-		o := a.study.CT(i, syntax)
-		sees, err := a.store(assoc, o)
-		if err != nil {
-			return answer(err)
-		}
-		if sees != "0000H" {
-			return fmt.Sprintf("%s at image %d", sees, i+1), assoc.Release()
-		}
-		a.sent = append(a.sent, o.Data)
-	}
-	return fmt.Sprintf("0000H ×%d", n), assoc.Release()
-}
-
-// associateBoth proposes CT Image Storage in a presentation context for each transfer syntax, so
-// that either can be sent.
-func (a *actor) associateBoth() (*endpoint.Association, error) {
-	c, err := a.dial(a.DICOM)
-	if err != nil {
-		return nil, err
-	}
-	return endpoint.Associate(c, endpoint.Request{Called: a.Called, Calling: a.who.ae, Contexts: []endpoint.Context{
-		{Abstract: ctImageStorage, Transfer: []string{explicitLE}},
-		{Abstract: ctImageStorage, Transfer: []string{implicitLE}},
-	}})
-}
-
-// storeEvil stores an object that must be refused, then one that must pass on the same
-// association.
-func storeEvil(evil func(*Study, string) Object) func(*actor) (string, error) {
-	return func(a *actor) (string, error) {
-		assoc, err := a.associate(a.Called, a.who.ae, ctImageStorage)
-		if err != nil {
-			return answer(err)
-		}
-		first, err := a.store(assoc, evil(a.study, explicitLE))
-		if err != nil {
-			return answer(err)
-		}
-		good := a.study.CT(0, explicitLE)
-		a.sent = append(a.sent, good.Data)
-		second, err := a.store(assoc, good)
-		if err != nil {
-			return answer(err)
-		}
-		return first + " " + second, assoc.Release()
-	}
-}
-
-func storeCapture(a *actor) (string, error) {
-	assoc, err := a.associate(a.Called, a.who.ae, secondaryCapture)
-	if err != nil {
-		return answer(err)
-	}
-	o := a.study.Capture(explicitLE)
-	a.sent = append(a.sent, o.Data)
-	status, err := a.store(assoc, o)
-	if err != nil {
-		return answer(err)
-	}
-	return status, assoc.Release()
-}
-
-// associateAs asks for an association with other AE titles than the right ones.
-func associateAs(called, calling string) func(*actor) (string, error) {
-	return func(a *actor) (string, error) {
-		return a.ask(orElse(called, a.Called), orElse(calling, a.who.ae), ctImageStorage)
-	}
-}
-
-// propose asks for an association for an abstract syntax.
-func propose(abstract string) func(*actor) (string, error) {
-	return func(a *actor) (string, error) { return a.ask(a.Called, a.who.ae, abstract) }
-}
-
-func (a *actor) ask(called, calling, abstract string) (string, error) {
-	assoc, err := a.associate(called, calling, abstract)
-	if err != nil {
-		return answer(err)
-	}
-	return "A-ASSOCIATE-AC", assoc.Release()
-}
-
-// send sends a message of the desk and returns what the acknowledgment says.
-func send(message func(*Desk) Message) func(*actor) (string, error) {
-	return func(a *actor) (string, error) {
-		m := message(a.desk)
-		a.sent = append(a.sent, m.Data)
-		c, err := a.dial(a.HL7)
-		if err != nil {
-			return "", err
-		}
-		over := mllp{conn: c}
-		if err := over.send(m.Data); err != nil {
-			return "", err
-		}
-		ack, err := over.receive()
-		if err != nil {
-			return "", fmt.Errorf("acknowledgment: %w", err)
-		}
-		short, id, err := acknowledged(ack)
-		if err == nil && id != m.ID {
-			err = errors.New("the acknowledgment's MSA-2 is not the message's MSH-10")
-		}
-		return short, err
-	}
-}
-
-// raw sends bytes that are no DICOM and returns the PDU that comes back.
-func raw(text string) func(*actor) (string, error) {
-	return func(a *actor) (string, error) {
-		c, err := a.dial(a.DICOM)
-		if err != nil {
-			return "", err
-		}
-		if _, err := io.WriteString(c, text); err != nil {
-			return "", err
-		}
-		return answer(endpoint.ReadRefusal(c))
-	}
-}
-
-// answer writes a refusal of the peer in short; any other error stays one.
-func answer(err error) (string, error) {
-	var rj *endpoint.Rejected
-	var abort *endpoint.Aborted
-	switch {
-	case errors.As(err, &rj):
-		return fmt.Sprintf("A-ASSOCIATE-RJ %d/%d/%d", rj.Result, rj.Source, rj.Reason), nil
-	case errors.As(err, &abort):
-		return fmt.Sprintf("A-ABORT %d/%d", abort.Source, abort.Reason), nil
-	}
-	return "", err
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 // arrived compares what the servers received during the scene with what was sent.
 func (a *actor) arrived(want int) error {
 	got := a.servers.take()
@@ -391,41 +171,36 @@ func (h *heard) record(r audit.Record) {
 	}
 }
 
-// expect waits for the record that the scene must leave. A refusal that it must not leave is an
-// error too.
+// expect waits for the records that the scene must leave: one for each of its reasons, or one for
+// each unit that reaches a server. A refusal for another reason is an error.
 func (h *heard) expect(ctx context.Context, s *Scene) error {
-	want := max(1, s.Reaches)
-	if s.Verdict == "refuse" || s.Would == "refuse" {
-		want = 1
+	units, reasons := max(1, s.Reaches), slices.Clone(s.Reasons)
+	if len(reasons) > 0 {
+		units = 0
 	}
-	for want > 0 {
+	for units > 0 || len(reasons) > 0 {
 		select {
 		case r := <-h.rows:
+			i := slices.Index(reasons, reason.Code(r.code))
 			switch {
 			case r.device != s.Device:
-			case r.verdict == "refuse" && !slices.Contains(s.Reasons, reason.Code(r.code)):
+			case r.verdict == "refuse" && (i < 0 || s.Verdict != "refuse"):
 				return fmt.Errorf("audit: %s is refused with %s", r.unit, r.code)
-			case s.matches(r):
-				want--
+			case i >= 0 && r.verdict == s.Verdict && r.would == "refuse":
+				reasons = slices.Delete(reasons, i, i+1)
+			case r.verdict == "allow" && r.unit == s.Unit:
+				units--
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("audit: no record says %s%s", s.Verdict, s.because())
+			return s.missing(units, reasons)
 		}
 	}
 	return nil
 }
 
-// matches tells whether a record is the one that the scene must leave.
-func (s *Scene) matches(r row) bool {
-	if r.verdict != s.Verdict || r.would == "refuse" != (s.Verdict == "refuse" || s.Would == "refuse") {
-		return false
+func (s *Scene) missing(units int, reasons []reason.Code) error {
+	if len(reasons) > 0 {
+		return fmt.Errorf("audit: no record says %s because of %s", s.Verdict, reasons[0])
 	}
-	return len(s.Reasons) == 0 || slices.Contains(s.Reasons, reason.Code(r.code))
-}
-
-func (s *Scene) because() string {
-	if len(s.Reasons) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" because of %s", s.Reasons[0])
+	return fmt.Errorf("audit: %d records less than expected say that %s is allowed", units, s.Unit)
 }

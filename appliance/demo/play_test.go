@@ -40,7 +40,7 @@ func TestWhatIsAllowedWorksWithoutAGateway(t *testing.T) {
 	for _, err := range st.Play(t.Context(), scenes(4)) {
 		t.Error(err)
 	}
-	for dir, want := range map[string]int{st.servers.folder.Dir: 4, st.servers.his: 2} {
+	for dir, want := range map[string]int{st.servers.folder.Dir: 4, st.servers.inbox: 2} {
 		if files, _ := os.ReadDir(dir); len(files) != want {
 			t.Errorf("%d files in %s, not %d", len(files), filepath.Base(dir), want)
 		}
@@ -59,7 +59,8 @@ func TestUnmetExpectationsAreNamed(t *testing.T) {
 	}
 	good := row{device: "analyzer-7", unit: "ORU^R01", verdict: "allow", would: "allow"}
 	refused := row{device: "analyzer-7", unit: "ADT^A04", verdict: "refuse", would: "refuse", code: string(reason.HL7MessageType)}
-	result := Scene{Device: "analyzer-7", Title: "sends", do: send((*Desk).Glucose), Sees: "AA", Reaches: 1, Verdict: "allow"}
+	result := Scene{Device: "analyzer-7", Title: "sends", do: send((*Desk).Glucose), Sees: "AA", Reaches: 1, Unit: "ORU^R01", Verdict: "allow"}
+	shadowed := row{device: "analyzer-7", unit: "ORU^R30", verdict: "allow", would: "refuse", code: string(reason.HL7Trigger)}
 	change := func(f func(*Scene)) Scene { s := result; f(&s); return s }
 	for name, c := range map[string]struct {
 		scene Scene
@@ -67,13 +68,14 @@ func TestUnmetExpectationsAreNamed(t *testing.T) {
 		want  string // "" when all holds
 	}{
 		"all holds":         {result, rows(good), ""},
-		"others' records":   {result, rows(row{device: "ct-3", verdict: "refuse", code: "x"}, good), ""},
+		"others' records":   {result, rows(row{device: "ct-3", verdict: "refuse", would: "refuse", code: "x"}, good), ""},
 		"another answer":    {change(func(s *Scene) { s.Sees = "AR 200" }), rows(good), `sees "AA", not "AR 200"`},
 		"it arrived":        {change(func(s *Scene) { s.Reaches = 0 }), rows(good), "received 1 objects or messages, not 0"},
 		"too little came":   {change(func(s *Scene) { s.Reaches = 2 }), rows(good, good), "received 1 objects or messages, not 2"},
 		"refused instead":   {result, rows(refused), "audit: ADT^A04 is refused with hl7.message-type"},
 		"other reason":      {change(func(s *Scene) { s.Verdict, s.Reasons = "refuse", []reason.Code{reason.HL7Trigger} }), rows(refused), "refused with hl7.message-type"},
 		"the right refusal": {change(func(s *Scene) { s.Verdict, s.Reasons = "refuse", []reason.Code{reason.HL7MessageType} }), rows(refused), ""},
+		"the shadow of one": {change(func(s *Scene) { s.Reasons = []reason.Code{reason.HL7Trigger} }), rows(shadowed), ""},
 		"something changed": {change(func(s *Scene) {
 			s.do = func(a *actor) (string, error) {
 				sees, err := send((*Desk).Glucose)(a)

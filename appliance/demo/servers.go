@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"cordon/protocols/dicom/endpoint"
+	"cordon/protocols/hl7"
+	mllp "cordon/protocols/hl7/endpoint"
 	"cordon/tunnels"
 )
 
@@ -21,7 +23,8 @@ const quiet = 15 * time.Minute
 type servers struct {
 	pacs   endpoint.Server
 	folder endpoint.Folder
-	his    string // folder of messages
+	his    mllp.Receiver
+	inbox  string // folder of messages
 
 	mu       sync.Mutex
 	received []Received
@@ -40,10 +43,11 @@ type Received struct {
 
 // newServers makes the servers with folders under dir.
 func newServers(dir, ae string) (*servers, error) {
-	s := &servers{his: filepath.Join(dir, "hl7"), conns: map[net.Conn]struct{}{}}
+	s := &servers{inbox: filepath.Join(dir, "hl7"), conns: map[net.Conn]struct{}{}}
 	s.folder = endpoint.Folder{Dir: filepath.Join(dir, "dicom"), Stored: s.stored}
 	s.pacs = endpoint.Server{AE: ae, Store: s.folder.Store}
-	for _, d := range []string{s.folder.Dir, s.his} {
+	s.his = mllp.Receiver{Take: s.keep, Now: time.Now}
+	for _, d := range []string{s.folder.Dir, s.inbox} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
 		}
@@ -55,7 +59,7 @@ func newServers(dir, ae string) (*servers, error) {
 func (s *servers) serve(pacs, his net.Listener) (stop func()) {
 	s.wg.Add(2)
 	go s.accept(pacs, func(c net.Conn) error { return s.pacs.Serve(c) })
-	go s.accept(his, s.receive)
+	go s.accept(his, func(c net.Conn) error { return mllp.Serve(c, s.his.Handle) })
 	return func() {
 		pacs.Close()
 		his.Close()
@@ -152,30 +156,15 @@ func (s *servers) take() []Received {
 	return r
 }
 
-// receive is the HL7 receiver: it stores each message in a file of the next number and accepts it
-// (MSA-1 AA).
-func (s *servers) receive(c net.Conn) error {
-	m := mllp{conn: c}
-	for {
-		message, err := m.receive()
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.messages++
-		n := s.messages
-		s.mu.Unlock()
-		ack, err := accept(message, n)
-		if err != nil {
-			return err
-		}
-		file := filepath.Join(s.his, fmt.Sprintf("%06d.hl7", n))
-		if err := os.WriteFile(file, message, 0o644); err != nil {
-			return err
-		}
-		s.note(Received{File: file})
-		if err := m.send(ack); err != nil {
-			return err
-		}
+// keep is the HL7 receiver's: it stores each message in a file of the next number.
+func (s *servers) keep(message []byte, _ *hl7.Message) error {
+	s.mu.Lock()
+	s.messages++
+	file := filepath.Join(s.inbox, fmt.Sprintf("%06d.hl7", s.messages))
+	s.mu.Unlock()
+	if err := os.WriteFile(file, message, 0o644); err != nil {
+		return err
 	}
+	s.note(Received{File: file})
+	return nil
 }

@@ -77,7 +77,11 @@ func (s *Show) Record(r audit.Record) {
 	fmt.Fprintf(s.out, "%s\n", r.Append(nil))
 }
 
+// add shows a row. What a server answered and was let through says nothing new.
 func (s *Show) add(next row) {
+	if next.answer() && next.verdict == "allow" && next.would != "refuse" {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.times > 0 && next.merges(s.pending) {
@@ -121,6 +125,11 @@ func (s *Show) Say(format string, args ...any) {
 		s.flush()
 		fmt.Fprintf(s.out, format, args...)
 	}
+}
+
+// answer tells whether the unit answers another: a DIMSE response or an HL7 acknowledgment.
+func (r row) answer() bool {
+	return strings.HasSuffix(r.unit, "-RSP") || strings.HasPrefix(r.unit, "ACK")
 }
 
 // merges tells whether r says the same as the row before it, another time.
