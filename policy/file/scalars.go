@@ -211,4 +211,7 @@ func (t *Refs) read(n *Node, p *Problems) {
 			t.Values = append(t.Values, one)
 		}
 	}
+	if n.Kind == List && len(n.Items) == 0 {
+		p.Errorf(n.place(), BadValue, "name at least one", "the list is empty")
+	}
 }

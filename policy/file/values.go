@@ -58,8 +58,9 @@ func (t *Patches) read(n *Node, p *Problems) {
 
 // Allow is the list of what a flow lets through.
 type Allow struct {
-	Verbs []Verb
-	At    Pos // of its key
+	Verbs    []Verb
+	Troubled bool // an entry could not be read, and it was said why
+	At       Pos  // of its key
 }
 
 func (t Allow) Set() bool { return t.At.Set() }
@@ -88,12 +89,14 @@ const (
 	destine              // - move: {to: self}
 )
 
-// Verbs lists what allow may say, with how it is written.
-var Verbs = []struct {
+type verbForm struct {
 	Name  string
 	takes takes
 	Like  string // an example
-}{
+}
+
+// Verbs lists what allow may say, with how it is written.
+var Verbs = []verbForm{
 	{"commit", alone, "commit"},
 	{"echo", alone, "echo"},
 	{"find", model, "find: {model: Study Root}"},
@@ -118,6 +121,7 @@ func (t *Allow) read(n *Node, p *Problems) {
 		t.At = n.At
 	}
 	if n.Kind != List {
+		t.Troubled = true
 		n.wants("a list", "write allow: [echo, store: [CT Image Storage]]", p)
 		return
 	}
@@ -125,6 +129,8 @@ func (t *Allow) read(n *Node, p *Problems) {
 		v := Verb{Index: i, At: item.At}
 		if v.read(item, p) {
 			t.Verbs = append(t.Verbs, v)
+		} else {
+			t.Troubled = true
 		}
 	}
 }
@@ -144,13 +150,7 @@ func (v *Verb) read(n *Node, p *Problems) bool {
 		n.wants("an operation", OneOf(verbNames()), p)
 		return false
 	}
-	i := slices.IndexFunc(Verbs, func(known struct {
-		Name  string
-		takes takes
-		Like  string
-	}) bool {
-		return known.Name == v.Name
-	})
+	i := slices.IndexFunc(Verbs, func(known verbForm) bool { return known.Name == v.Name })
 	if i < 0 {
 		p.Errorf(v.At, UnknownName, DidYouMean(v.Name, verbNames()), "unknown operation %q", v.Name)
 		return false

@@ -1,0 +1,23 @@
+package policy
+
+import (
+	"fmt"
+
+	"cordon/policy/file"
+)
+
+// Effective returns a device's merged document as YAML, each line with the file and line it comes
+// from. It reads back as a device of its own that says the same.
+func (p *Policy) Effective(device string) (string, error) {
+	for _, d := range p.origins.devices {
+		if d.name.Value != device {
+			continue
+		}
+		head := fmt.Sprintf("# Device %s as policy %s has it", device, p.Version)
+		if d.tier != "" {
+			head += "; it extends tier " + d.tier
+		}
+		return head + ".\n" + file.Format(without(d.merged, "extends")), nil
+	}
+	return "", fmt.Errorf("no device %q in the policy", device)
+}
