@@ -113,6 +113,40 @@ func TestRecordedAssociationsAreNarrowedAndRestored(t *testing.T) {
 	}
 }
 
+// Requests of another maker, one with 123 contexts, that fill one and two segments.
+func TestRecordedRequestsAreReadAndNarrowed(t *testing.T) {
+	for name, contexts := range map[string]int{"dicom_arq_1_find_testclient.pcap": 3, "dicom_arq_2_get_testclient.pcap": 123} {
+		t.Run(name, func(t *testing.T) {
+			pdu := frames(corpus(t, "pcap/tapirx/"+name))
+			rq := mustParseRQ(t, pdu)
+			if readPDU(t, pdu); len(rq.Contexts) != contexts {
+				t.Errorf("%d contexts", len(rq.Contexts))
+			}
+			for i := range rq.Contexts {
+				n := narrowing(rq)
+				n.Keep[i].Result, n.MaxLength = AbstractSyntaxNotSupported, 4096
+				if server := mustParseRQ(t, rq.AppendNarrowed(nil, n)); len(server.Contexts) != contexts-1 {
+					t.Errorf("the server is offered %d", len(server.Contexts))
+				}
+			}
+		})
+	}
+}
+
+// frames joins what the packets of a capture in the newer format carry over TCP; those captures
+// have loopback frames with 56 bytes of headers.
+func frames(b []byte) (stream []byte) {
+	const packet, headers = 6, 56
+	for len(b) >= 28 {
+		n := binary.LittleEndian.Uint32(b[4:])
+		if binary.LittleEndian.Uint32(b) == packet {
+			stream = append(stream, b[28+headers:28+binary.LittleEndian.Uint32(b[20:])]...)
+		}
+		b = b[n:]
+	}
+	return stream
+}
+
 // recorded reads a capture in the classic format with one TCP connection over IPv4 and Ethernet,
 // and returns the bytes toward and from a port. Retransmissions are dropped; a gap fails.
 func recorded(t testing.TB, b []byte, port uint16) (toward, from []byte) {

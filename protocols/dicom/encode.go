@@ -5,11 +5,11 @@ import "cordon/protocols/wire"
 // edit says what to change while an association PDU is encoded anew. Its zero value changes
 // nothing; what it does not name is encoded as received, in the order received.
 type edit struct {
-	called    []byte                              // the called AE title field, 16 bytes
-	maxLength uint32                              // the most that the maximum length may be
-	context   func(b *wire.Builder, it *Item)     // appends a presentation context item, or what stands for it
-	missing   func(b *wire.Builder)               // appends to a PDU that has no presentation context item
-	drops     func(typ ItemType, uid []byte) bool // whether a sub-item about a SOP class goes
+	called    []byte                          // the called AE title field, 16 bytes
+	maxLength uint32                          // the most that the maximum length may be
+	context   func(b *wire.Builder, it *Item) // appends a presentation context item, or what stands for it
+	missing   func(b *wire.Builder)           // appends to a PDU that has no presentation context item
+	drops     func(class []byte) bool         // whether a sub-item about a SOP class goes
 }
 
 func (a *associate) encode(dst []byte, e *edit) []byte {
@@ -80,7 +80,7 @@ func (u *UserInformation) encode(b *wire.Builder, it *Item, e *edit) {
 			switch {
 			case sub.Type == ItemMaxLength:
 				sub.wrap(b, maxLength)
-			case e.drops == nil || !e.drops(sub.Type, sub.sopClass()):
+			case e.drops == nil || !e.drops(sub.sopClass()):
 				sub.append(b)
 			}
 		}

@@ -113,7 +113,7 @@ func (a *AssociateRQ) AppendNarrowed(dst []byte, n *Narrowing) []byte {
 		}
 		i++
 	}
-	e.drops = func(_ ItemType, class []byte) bool { return class != nil && n.lost(a, class) }
+	e.drops = func(class []byte) bool { return class != nil && n.lost(a, class) }
 	return a.encode(dst, &e)
 }
 
@@ -200,7 +200,8 @@ func (c *offered) choose(transfer []byte) string {
 }
 
 // Check judges an answer against the offer: a server cannot accept, or answer for, what it was
-// not offered.
+// not offered. Contexts may be left unanswered, and what is said in extended negotiation is
+// between the peers (D15).
 func (ac *AssociateAC) Check(o *Offer) error {
 	if string(ac.ApplicationContext) != ApplicationContextName {
 		return &protocols.Malformed{Reason: reason.DICOMApplicationContext, Section: "PS3.8 §9.3.3.1",
