@@ -224,7 +224,7 @@ func notMSH(msg []byte) error {
 	for _, known := range []struct{ prefix, name string }{
 		{"\xEF\xBB\xBF", "a UTF-8 byte order mark"},
 		{"\xFF\xFE", "UTF-16"}, {"\xFE\xFF", "UTF-16"},
-		{"M\x00", "UTF-16"}, {"\x00M", "UTF-16"}, {"\x00\x00", "UTF-32"},
+		{"M\x00", "UTF-16"}, {"\x00M", "UTF-16"}, {"\x00\x00\x00M", "UTF-32"},
 		{"<", "XML; only the ER7 encoding is read"},
 	} {
 		if bytes.HasPrefix(msg, []byte(known.prefix)) {
