@@ -115,7 +115,7 @@ func TestRecordedAssociationsAreNarrowedAndRestored(t *testing.T) {
 
 // Requests of another maker, one with 123 contexts, that fill one and two segments.
 func TestRecordedRequestsAreReadAndNarrowed(t *testing.T) {
-	for name, contexts := range map[string]int{"dicom_arq_1_find_testclient.pcap": 3, "dicom_arq_2_get_testclient.pcap": 123} {
+	for name, contexts := range map[string]int{"dicom_arq_1_find_testclient.pcap": 4, "dicom_arq_2_get_testclient.pcap": 123} {
 		t.Run(name, func(t *testing.T) {
 			pdu := frames(corpus(t, "pcap/tapirx/"+name))
 			rq := mustParseRQ(t, pdu)
