@@ -83,7 +83,7 @@ func reference(b []byte) (class, instance, study string, ok bool) {
 			return ""
 		}
 		if v, ok := e.Value.GetValue().([]string); ok && len(v) > 0 {
-			return string(TrimUID([]byte(v[0])))
+			return string(TrimUID([]byte(strings.Join(v, `\`))))
 		}
 		return ""
 	}
