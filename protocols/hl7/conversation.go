@@ -107,7 +107,7 @@ func (c *Conversation) unit(from protocols.Side, win []byte, p *protocols.Plan) 
 	if n == 0 || err != nil {
 		return 0, err
 	}
-	if err := c.judge(from, win[:n], tolerance, p); err != nil {
+	if err := c.judge(from, win[:n], p); err != nil {
 		return 0, err
 	}
 	l.strayed, l.begun = false, false
@@ -151,7 +151,7 @@ func (c *Conversation) unframed(from protocols.Side, win []byte) (hold bool, err
 }
 
 // judge settles a whole block.
-func (c *Conversation) judge(from protocols.Side, block []byte, tolerance Tolerance, p *protocols.Plan) error {
+func (c *Conversation) judge(from protocols.Side, block []byte, p *protocols.Plan) error {
 	content := Content(block)
 	if isCommit(content) {
 		c.commitBlock(from, block, p)
@@ -163,19 +163,20 @@ func (c *Conversation) judge(from protocols.Side, block []byte, tolerance Tolera
 		return err
 	}
 	if m.AckCode != nil {
-		return c.acknowledgment(from, block, tolerance, p)
+		c.acknowledgment(from, block, p)
+		return nil
 	}
-	return c.request(from, block, tolerance, p)
+	return c.request(from, block, p)
 }
 
 // request judges a message that answers nothing.
-func (c *Conversation) request(from protocols.Side, block []byte, tolerance Tolerance, p *protocols.Plan) error {
+func (c *Conversation) request(from protocols.Side, block []byte, p *protocols.Plan) error {
 	m, l := &c.message, &c.legs[from]
 	v := c.newVerdict(from, "")
 	setUnit(&v.Unit, m)
 	v.Bytes = int64(len(block))
 	c.rules.Message(m, v)
-	c.deviations(v, tolerance)
+	c.deviations(v)
 	switch {
 	case v.Refused():
 	case c.draining && !l.begun:
@@ -195,13 +196,14 @@ func (c *Conversation) request(from protocols.Side, block []byte, tolerance Tole
 }
 
 // deviations asks the rules about what the standard forbids in the message at hand, unless they
-// refuse it already.
-func (c *Conversation) deviations(v *protocols.Verdict, tolerance Tolerance) {
-	m := &c.message
+// refuse it already. The message may have chosen the flow, and with it what is tolerated.
+func (c *Conversation) deviations(v *protocols.Verdict) {
+	m, tolerance := &c.message, c.rules.Tolerance(v.From)
 	for _, d := range [...]struct {
 		found bool
 		code  reason.Code
 	}{
+		{tolerance.MaxMessage > 0 && v.Bytes > int64(tolerance.MaxMessage), reason.HL7TooLong},
 		{m.Batch, reason.HL7Batch},
 		{m.EndsWithLF && !tolerance.SegmentEnds, reason.HL7SegmentEnd},
 		{m.AckCode == nil && !m.Batch && len(m.ControlID) == 0, reason.HL7Header},
@@ -277,7 +279,7 @@ func (c *Conversation) makeReply(code string, why reason.Code) {
 
 // acknowledgment judges a message with an MSA segment, which must answer one that the other side
 // sent (H8).
-func (c *Conversation) acknowledgment(from protocols.Side, block []byte, tolerance Tolerance, p *protocols.Plan) error {
+func (c *Conversation) acknowledgment(from protocols.Side, block []byte, p *protocols.Plan) {
 	m, to := &c.message, from.Other()
 	v := c.newVerdict(from, "ACK ")
 	v.Unit.Append(ackCode(m.AckCode))
@@ -289,13 +291,13 @@ func (c *Conversation) acknowledgment(from protocols.Side, block []byte, toleran
 	} else {
 		c.rules.Breach(reason.HL7AckMismatch, v)
 	}
-	c.deviations(v, tolerance)
+	c.deviations(v)
 	if v.Refused() {
 		// Its message may have been acted on, so there is nothing true to say to the sender.
 		p.Drop(len(block))
 		p.Record(v)
 		c.part(p, from)
-		return nil
+		return
 	}
 	if i >= 0 {
 		sent.settle(i, m.AckCode)
@@ -309,7 +311,6 @@ func (c *Conversation) acknowledgment(from protocols.Side, block []byte, toleran
 	p.Pass(len(block))
 	p.Record(v)
 	c.answer(to, p)
-	return nil
 }
 
 // commitBlock settles a commit block of MLLP release 2 (H17).

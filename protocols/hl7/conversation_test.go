@@ -287,6 +287,20 @@ func TestDeviations(t *testing.T) {
 			verdicts: []string{"near ORU^R01 allow"},
 		},
 		{
+			name:     "H6: the flow that the first message chooses says what is tolerated",
+			rules:    testRules{tolerate: Tolerance{SegmentEnds: true}, chosen: &Tolerance{}},
+			chunks:   []protocols.Chunk{from(near, block(lf))},
+			near:     refusal("AR", "ORU^R01", "1", reason.HL7SegmentEnd, 1),
+			verdicts: []string{"near ORU^R01 refuse hl7.segment-end"},
+		},
+		{
+			name:     "H16: and how long a message may be",
+			rules:    testRules{tolerate: Tolerance{MaxMessage: 999}, chosen: &Tolerance{MaxMessage: 99}},
+			chunks:   []protocols.Chunk{from(near, block(msg("ORU^R01", "1", "")+strings.Repeat("NTE|1\r", 20)))},
+			verdicts: []string{"near ORU^R01 refuse hl7.too-long cut"},
+			ending:   finFIN,
+		},
+		{
 			name:     "H6: shadow says what it would refuse",
 			rules:    testRules{shadow: true},
 			chunks:   []protocols.Chunk{from(near, block(lf))},

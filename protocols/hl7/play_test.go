@@ -21,6 +21,7 @@ type testRules struct {
 	refused  map[string]reason.Code // by "ADT^A01"; "ACK" for acknowledgments
 	lenient  map[reason.Code]bool   // breaches that pass
 	tolerate Tolerance
+	chosen   *Tolerance // in force once the first message chose the flow
 }
 
 func (r *testRules) decide(code reason.Code, v *protocols.Verdict) {
@@ -31,6 +32,9 @@ func (r *testRules) decide(code reason.Code, v *protocols.Verdict) {
 }
 
 func (r *testRules) Message(m *Message, v *protocols.Verdict) {
+	if r.chosen != nil {
+		r.tolerate = *r.chosen
+	}
 	if code := r.refused[v.Unit.String()]; r.refused != nil && code != "" {
 		r.decide(code, v)
 	}

@@ -28,19 +28,24 @@ func TestEverythingPassesBothWays(t *testing.T) { // G1
 
 func TestEachEndIsPassedOnAlone(t *testing.T) { // G2
 	for _, first := range []protocols.Side{protocols.Near, protocols.Far} {
-		c, p := New(), new(protocols.Plan)
-		c.Tell(protocols.Event{Kind: protocols.Closed, Side: first}, p)
-		if got := ending(p); got[first] != protocols.Open || got[first.Other()] != protocols.FIN {
-			t.Errorf("%v closed: endings %v", first, got)
+		other := first.Other()
+		closed := func(s protocols.Side) protocols.Chunk {
+			return protocols.Told(protocols.Event{Kind: protocols.Closed, Side: s})
 		}
-		p.Reset()
-		if err := c.Step(first.Other(), []byte("still coming"), p); err != nil || p.Settled() != 12 {
-			t.Errorf("return traffic after %v closed: settled %d, %v", first, p.Settled(), err)
+		chunks := []protocols.Chunk{
+			protocols.From(other, []byte("hello, ")), protocols.From(first, []byte("the end")), closed(first),
+			protocols.From(other, []byte("still coming")), closed(other),
 		}
-		p.Reset()
-		c.Tell(protocols.Event{Kind: protocols.Closed, Side: first.Other()}, p)
-		if got := ending(p); got != [2]protocols.Closing{protocols.FIN, protocols.FIN} {
-			t.Errorf("both closed: endings %v", got)
+		half := protocols.Play(New(), chunks[:4]...)
+		if half.Ending[first] != protocols.Open || half.Ending[other] != protocols.FIN {
+			t.Errorf("%v closed: endings %v", first, half.Ending)
+		}
+		if s := string(half.Toward[first]); s != "hello, still coming" {
+			t.Errorf("%v closed: return traffic %q", first, s)
+		}
+		whole := protocols.Play(New(), chunks...)
+		if whole.Ending != [2]protocols.Closing{protocols.FIN, protocols.FIN} {
+			t.Errorf("both closed: endings %v", whole.Ending)
 		}
 	}
 }
