@@ -42,6 +42,12 @@ func TestRefusalsInTheMessagesOwnWords(t *testing.T) { // H10
 				`ERR|^^^207&Application internal error&HL70357` + "\r",
 		},
 		{
+			"version 2.8, receiver", `MSH|^~\&|A|B|C|D|2025||ORM^O01^ORM_O01|7|P|2.8`, "AR", reason.HL7Receiver,
+			`MSH|^~\&|C|D|A|B|20260102030405||ACK^O01^ACK|C9|P|2.8` + "\r" +
+				`MSA|AR|7` + "\r" +
+				`ERR||MSH^1^5|103^Table value not found^HL70357|E|hl7.receiver|||The receiving application or facility (MSH-5, MSH-6) is not the flow's. (hl7.receiver)` + "\r",
+		},
+		{
 			"a patch's code, no version", `MSH|^~\&|A|B|C|D|2025||ORM^O01|7|P`, "AR", "patch.x",
 			`MSH|^~\&|C|D|A|B|20260102030405||ACK^O01^ACK|C9|P|` + "\r" +
 				`MSA|AR|7` + "\r" +

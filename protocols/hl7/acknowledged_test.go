@@ -12,12 +12,14 @@ import (
 func TestAcknowledgmentsAreMatched(t *testing.T) { // H8
 	one, two := msg("ORU^R01", "1", ""), msg("ADT^A01", "2", "")
 	shadow := testRules{shadow: true}
+	late := " refuse " + string(reason.HL7AckLate) + " cut"
+	mismatch := " refuse " + string(reason.HL7AckMismatch) + " cut"
 	runAll(t, []scene{
 		{
 			name:     "one that answers another message is not forwarded, and the upstream is dropped",
 			chunks:   []protocols.Chunk{from(near, block(one)), from(far, blocks(ack("AA", "7"), ack("AA", "1")))},
 			far:      block(one),
-			verdicts: []string{"near ORU^R01 allow", "far ACK AA refuse hl7.ack-mismatch cut", "near ORU^R01 refuse session.cut cut"},
+			verdicts: []string{"near ORU^R01 allow", "far ACK AA" + mismatch, "near ORU^R01 refuse session.cut cut"},
 			ending:   finRST,
 		},
 		{
@@ -68,7 +70,7 @@ func TestAcknowledgmentsAreMatched(t *testing.T) { // H8
 			name:     "late: both legs close without an acknowledgment, so it is never credited to the next",
 			chunks:   []protocols.Chunk{from(near, blocks(one, two)), timeout(protocols.Message), from(far, block(ack("AA", "1")))},
 			far:      blocks(one, two),
-			verdicts: []string{"near ORU^R01 allow", "near ADT^A01 allow", "near ORU^R01 refuse hl7.ack-late cut", "near ADT^A01 refuse hl7.ack-late cut"},
+			verdicts: []string{"near ORU^R01 allow", "near ADT^A01 allow", "near ORU^R01" + late, "near ADT^A01" + late},
 			ending:   finRST,
 		},
 		{
@@ -209,7 +211,7 @@ func TestSendersThatDoNotWait(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	one, adt := msg("ORU^R01", "1", ""), msg("ADT^A01", "2", "")
-	cut := []string{"near ORU^R01 allow", "near ORU^R01 refuse session.cut cut"}
+	cut := []string{"near ORU^R01 allow", "near ORU^R01 refuse " + string(reason.SessionCut) + " cut"}
 	closed := func(s protocols.Side) protocols.Chunk { return told(protocols.Closed, s) }
 	runAll(t, []scene{
 		{name: "G2: closed by near with nothing owed", chunks: []protocols.Chunk{closed(near)}, ending: finFIN},

@@ -12,8 +12,8 @@ import (
 
 // Config is what a conversation needs besides rules. The zero value works.
 type Config struct {
-	// MaxReplies caps the made acknowledgments of one side that wait for earlier ones, in
-	// bytes; 0 takes 64 KiB.
+	// MaxReplies caps a made acknowledgment, together with those to the same side that wait
+	// for earlier ones, in bytes; 0 takes 64 KiB.
 	MaxReplies int
 	// Now gives MSH-7 of a made acknowledgment, which stays empty without it. It is called for
 	// refusals only; a conversation has no clock.
@@ -39,8 +39,6 @@ type Conversation struct {
 	// Reused for each unit.
 	message Message
 	verdict protocols.Verdict
-	reply   []byte
-	block   []byte
 }
 
 // leg is what the conversation knows of one side.
@@ -247,22 +245,22 @@ func (c *Conversation) refuse(from protocols.Side, n int, p *protocols.Plan) err
 		}
 		return nil
 	}
-	c.makeReply(code, v.Reason)
+	reply := c.reply(code, v.Reason)
 	inTurn := l.sent.count[due] == 0
-	if !inTurn && (len(l.sent.replies)+len(c.block) > c.cfg.MaxReplies || !l.sent.owe(c.block)) {
-		return tooFarAhead(reason.CapReplies, fmt.Sprintf("refusals of more than %d bytes wait behind acknowledgments that have not come", c.cfg.MaxReplies))
+	if len(l.sent.replies)+len(reply) > c.cfg.MaxReplies || !inTurn && !l.sent.owe(reply) {
+		return tooFarAhead(reason.CapReplies, fmt.Sprintf("refusals of more than %d bytes wait to be read, or behind acknowledgments that have not come", c.cfg.MaxReplies))
 	}
 	p.Drop(n)
 	if inTurn {
-		p.Send(from, c.block)
+		p.Send(from, reply)
 	}
 	v.Settled = true
 	p.Record(v)
 	return nil
 }
 
-// makeReply leaves in c.block an acknowledgment that refuses the message at hand.
-func (c *Conversation) makeReply(code string, why reason.Code) {
+// reply makes a block with an acknowledgment that refuses the message at hand.
+func (c *Conversation) reply(code string, why reason.Code) []byte {
 	a := Acknowledgment{Code: code, Reason: why}
 	if c.cfg.Now != nil {
 		a.Time = c.cfg.Now()
@@ -273,8 +271,7 @@ func (c *Conversation) makeReply(code string, why reason.Code) {
 		c.serial++
 		a.ControlID = strconv.AppendInt([]byte("CORDON"), int64(c.serial), 10)
 	}
-	c.reply = a.Append(c.reply[:0], &c.message)
-	c.block = AppendBlock(c.block[:0], c.reply)
+	return AppendBlock(nil, a.Append(nil, &c.message))
 }
 
 // acknowledgment judges a message with an MSA segment, which must answer one that the other side

@@ -131,6 +131,14 @@ func TestRefusals(t *testing.T) {
 			err:      reason.CapReplies,
 		},
 		{
+			name:   "so is one that would repeat a giant header",
+			rules:  noADT,
+			cfg:    Config{MaxReplies: len(ar)},
+			chunks: []protocols.Chunk{from(near, block(strings.Replace(adt, "|LAB|", "|"+strings.Repeat("x", 99)+"|", 1)))},
+			ending: finFIN,
+			err:    reason.CapReplies,
+		},
+		{
 			name:     "a header that cannot be read is not acknowledged",
 			chunks:   []protocols.Chunk{from(near, blocks(oru, "PID|1||Doe"))},
 			far:      block(oru),
@@ -241,14 +249,14 @@ func TestFraming(t *testing.T) {
 		{
 			name:     "H16: a block that stops half-way",
 			chunks:   []protocols.Chunk{from(near, block(oru)[:40]), timeout(protocols.Message)},
-			verdicts: []string{"near unfinished block refuse timer.message cut"},
+			verdicts: []string{"near unfinished block refuse " + string(reason.TimerMessage) + " cut"},
 			ending:   finFIN,
 		},
 		{
 			name:     "H17: a commit block is refused, and never made up",
 			chunks:   []protocols.Chunk{from(near, block(oru)), from(far, "\v\x06\x1c\r")},
 			far:      block(oru),
-			verdicts: []string{"near ORU^R01 allow", "far commit block refuse hl7.commit-block cut", "near ORU^R01 refuse session.cut cut"},
+			verdicts: []string{"near ORU^R01 allow", "far commit block refuse " + string(reason.HL7CommitBlock) + " cut", "near ORU^R01 refuse session.cut cut"},
 			ending:   finRST,
 		},
 		{

@@ -19,7 +19,6 @@ const (
 type testRules struct {
 	shadow   bool
 	refused  map[string]reason.Code // by "ADT^A01"; "ACK" for acknowledgments
-	lenient  map[reason.Code]bool   // breaches that pass
 	tolerate Tolerance
 	chosen   *Tolerance // in force once the first message chose the flow
 }
@@ -47,9 +46,7 @@ func (r *testRules) Acknowledgment(_ *Message, v *protocols.Verdict) {
 }
 
 func (r *testRules) Breach(code reason.Code, v *protocols.Verdict) {
-	if !r.lenient[code] {
-		r.decide(code, v)
-	}
+	r.decide(code, v)
 }
 
 func (r *testRules) Tolerance(protocols.Side) Tolerance { return r.tolerate }
