@@ -174,7 +174,7 @@ func (c *compiler) pinhole(n *file.NetworkPinhole) {
 			c.Errorf(n.Port.At, file.BadValue, "write tcp/3389 or udp/123", "%q is not a transport and a port", n.Port.Value)
 		}
 	}
-	if n.Until.Set() && !n.Until.Value.After(c.src.now) {
+	if !n.Until.Value.IsZero() && !n.Until.Value.After(c.src.now) {
 		c.Notef(n.Until.At, file.Remark, "take it out", "this allowance has ended")
 		return
 	}

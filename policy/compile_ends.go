@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"cordon/policy/file"
 )
@@ -233,11 +234,12 @@ func (c *compiler) checkTunnel(u *Upstream, y file.Upstream, host string) {
 	case len(missing) > 0:
 		c.Errorf(y.Tunnel.At, file.Unprotected, "name a tunnel such as mtls, or write reason, owner and until: why, who answers for it, and for how long",
 			"upstream %q is reached in plaintext without %s", u.Name, strings.Join(missing, ", "))
+	case u.Until.IsZero(): // reading it said why
 	case !u.Until.After(c.src.now):
 		c.Errorf(y.Until.At, file.Unprotected, "give the upstream a tunnel, or decide anew until when it may be reached without",
 			"the exception for plaintext to upstream %q has ended", u.Name)
 	default:
-		c.Notef(y.Tunnel.At, file.Unprotected, "", "upstream %q is reached in plaintext until %s", u.Name, u.Until.Format("2006-01-02"))
+		c.Notef(y.Tunnel.At, file.Unprotected, "", "upstream %q is reached in plaintext until %s", u.Name, u.Until.Add(-time.Second).Format(time.DateOnly))
 	}
 }
 

@@ -157,7 +157,7 @@ func (s *sources) text(name string, at file.Pos, sum hash.Hash, p *file.Problems
 		if !at.Set() {
 			at = file.Pos{File: f}
 		}
-		p.Errorf(at, file.MissingFile, "", "%s cannot be read: %s", name, reasonOf(err))
+		p.Errorf(at, file.MissingFile, "make the file, or correct its name", "%s cannot be read: %s", name, reasonOf(err))
 		return f, false
 	}
 	fmt.Fprintf(sum, "%s\x00%d\x00", filepath.ToSlash(name), len(b))

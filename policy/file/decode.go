@@ -31,7 +31,7 @@ func decode(n *Node, v reflect.Value, p *Problems) {
 		decodeMap(n, v, p)
 	case reflect.Slice:
 		if n.Kind != List {
-			n.wants("a list", "", p)
+			n.wants("a list", "start each entry with a dash on a line of its own", p)
 			return
 		}
 		for _, item := range n.Items {
@@ -56,29 +56,53 @@ func setPlace(n *Node, v reflect.Value) {
 }
 
 func decodeStruct(n *Node, v reflect.Value, p *Problems) {
+	fields := known[v.Type()]
 	if n.Kind != Map {
-		n.wants("a map", "", p)
+		n.wants("a map", "its keys are "+strings.Join(names(fields), ", "), p)
 		return
 	}
 	setPlace(n, v)
-	fields := fieldsOf(v.Type())
+	have := map[string]bool{}
 	for _, e := range n.Entries {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.Key })
-		switch {
-		case i < 0:
-			p.Errorf(e.Value.Key, UnknownKey, unknownHint(e.Key, fields), "unknown key %q", e.Key)
-		case e.Value.Kind == Null:
-			// A removal; after merging there is none left.
-		default:
-			decode(e.Value, v.Field(fields[i].index), p)
-			fields[i].check(e.Value, v.Field(fields[i].index), p)
+		f := find(fields, e.Key)
+		if f == nil {
+			p.Errorf(e.Value.Key, UnknownKey, DidYouMean(e.Key, names(fields)), "unknown key %q", e.Key)
+			// Read it as what was probably meant, so that its own problems show too and it is
+			// not reported as missing.
+			meant := Suggest(e.Key, names(fields))
+			if f = find(fields, meant); f == nil || n.Get(meant) != nil {
+				continue
+			}
 		}
+		have[f.key] = true
+		if e.Value.Kind == Null { // a removal; after merging there is none left
+			continue
+		}
+		into := v.FieldByIndex(f.index)
+		decode(e.Value, into, p)
+		f.check(e.Value, into, p)
 	}
 	for _, f := range fields {
-		if f.required && n.Get(f.key) == nil {
+		if f.required && !have[f.key] {
 			p.Errorf(placeOf(n), MissingKey, f.about, "key %q is missing", f.key)
 		}
 	}
+}
+
+func find(fields []field, key string) *field {
+	for i := range fields {
+		if fields[i].key == key {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+func names(fields []field) (keys []string) {
+	for _, f := range fields {
+		keys = append(keys, f.key)
+	}
+	return keys
 }
 
 func placeOf(n *Node) Pos {
@@ -88,17 +112,9 @@ func placeOf(n *Node) Pos {
 	return n.At
 }
 
-func unknownHint(key string, fields []field) string {
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.key)
-	}
-	return DidYouMean(key, names)
-}
-
 func decodeMap(n *Node, v reflect.Value, p *Problems) {
 	if n.Kind != Map {
-		n.wants("a map", "", p)
+		n.wants("a map", "write name: value, each on a line of its own, indented", p)
 		return
 	}
 	m := reflect.MakeMapWithSize(v.Type(), len(n.Entries))
@@ -108,6 +124,9 @@ func decodeMap(n *Node, v reflect.Value, p *Problems) {
 		}
 		one := reflect.New(v.Type().Elem()).Elem()
 		decode(e.Value, one, p)
+		if one.Kind() == reflect.Struct && one.IsZero() {
+			continue // it is something else altogether, and it was said
+		}
 		m.SetMapIndex(reflect.ValueOf(e.Key), one)
 	}
 	v.Set(m)
@@ -116,7 +135,7 @@ func decodeMap(n *Node, v reflect.Value, p *Problems) {
 // field is one key of a struct.
 type field struct {
 	key      string
-	index    int
+	index    []int
 	required bool
 	about    string   // the jsonschema tag
 	enum     []string // the values it may have; none: any
@@ -128,7 +147,7 @@ func (f *field) check(n *Node, v reflect.Value, p *Problems) {
 	if !ok || !t.Set() || len(f.enum) == 0 || slices.Contains(f.enum, t.Value) {
 		return
 	}
-	p.Errorf(n.At, BadValue, DidYouMean(t.Value, slices.Clone(f.enum)), "%q is not a %s", t.Value, f.key)
+	p.Errorf(n.At, BadValue, DidYouMean(t.Value, slices.Clone(f.enum)), "%q is not a value of %s", t.Value, f.key)
 	v.SetZero()
 }
 
@@ -155,7 +174,7 @@ func learn(t reflect.Type) {
 			if name == "" || name == "-" {
 				continue
 			}
-			f := field{key: name, index: sf.Index[0], required: opts == "", about: sf.Tag.Get("jsonschema")}
+			f := field{key: name, index: sf.Index, required: opts == "", about: sf.Tag.Get("jsonschema")}
 			if e := sf.Tag.Get("enum"); e != "" {
 				f.enum = strings.Split(e, ",")
 			}
@@ -163,9 +182,7 @@ func learn(t reflect.Type) {
 		}
 		known[t] = fields
 		for _, f := range fields {
-			learn(t.Field(f.index).Type)
+			learn(t.FieldByIndex(f.index).Type)
 		}
 	}
 }
-
-func fieldsOf(t reflect.Type) []field { return known[t] }

@@ -17,7 +17,7 @@ func NewFile(name string, text []byte) *File {
 }
 
 // maxSource is how much of a source line a diagnostic shows.
-const maxSource = 200 // characters
+const maxSource = 1000 // characters
 
 func (f *File) line(n int) string {
 	if n < 1 || n > len(f.lines) {

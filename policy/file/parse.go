@@ -161,7 +161,7 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 	at := r.pos(n.GetToken())
 	if depth > maxDepth {
 		r.fail(at, "a policy has no more than 8 levels", "maps and lists are nested deeper than %d levels", maxDepth)
-		return &Node{Kind: Nothing, At: at}
+		return &Node{Kind: Null, At: at}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -201,7 +201,7 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 	default:
 		r.fail(at, "", "%s is not used in policies", strings.ToLower(n.Type().String()))
 	}
-	return &Node{Kind: Nothing, At: at}
+	return &Node{Kind: Null, At: at} // nobody complains about a null again
 }
 
 func (r *reader) mapping(n *ast.MappingNode, at Pos, depth int) *Node {

@@ -68,15 +68,36 @@ func (d *Diagnostic) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s: %s\n", printable(d.Position()), d.Severity, printable(d.Message))
 	if d.Source != "" {
-		fmt.Fprintf(&b, "%5d | %s\n", d.Line, printable(d.Source))
-		if d.Column > 0 {
-			fmt.Fprintf(&b, "      | %s^\n", indent(d.Source, d.Column))
+		line, at := window(d.Source, d.Column)
+		fmt.Fprintf(&b, "%5d | %s\n", d.Line, printable(line))
+		if at > 0 {
+			fmt.Fprintf(&b, "      | %s^\n", indent(line, at))
 		}
 	}
 	if d.Hint != "" {
 		fmt.Fprintf(&b, "    hint: %s\n", printable(d.Hint))
 	}
 	return b.String()
+}
+
+// shown is how much of a long line is shown, in characters.
+const shown = 140
+
+// window is the part of a long line around a column, and where the column is in it.
+func window(line string, column int) (string, int) {
+	runes := []rune(line)
+	if len(runes) <= shown {
+		return line, column
+	}
+	start := min(max(0, column-shown/2), len(runes)-shown)
+	part := string(runes[start : start+shown])
+	if start+shown < len(runes) {
+		part += "…"
+	}
+	if start > 0 {
+		part, column = "…"+part, column+1
+	}
+	return part, column - start
 }
 
 // indent is as wide as the first column-1 characters of line. Tabs stay tabs, so that the caret

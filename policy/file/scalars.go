@@ -86,7 +86,7 @@ func (t *Text) read(n *Node, p *Problems) {
 	case n.Kind == Numeral || n.Kind == Truth:
 		n.wants("a text", fmt.Sprintf("put it in quotes: %q", n.Value), p)
 	case n.Kind != Word:
-		n.wants("a text", "", p)
+		n.wants("a text", "write one value", p)
 	case n.Value == "":
 		p.Errorf(n.place(), BadValue, "write a value, or leave the key out", "the text is empty")
 	default:
@@ -113,7 +113,7 @@ func (t *Texts) read(n *Node, p *Problems) {
 
 func (t *Int) read(n *Node, p *Problems) {
 	if n.Kind != Numeral {
-		n.wants("a number", "", p)
+		n.wants("a number", "write digits only, without quotes", p)
 		return
 	}
 	v, err := strconv.ParseInt(n.Value, 10, 32)
@@ -126,7 +126,7 @@ func (t *Int) read(n *Node, p *Problems) {
 
 func (t *Bool) read(n *Node, p *Problems) {
 	if n.Kind != Truth {
-		n.wants("true or false", "", p)
+		n.wants("true or false", "write true or false, without quotes", p)
 		return
 	}
 	*t = Bool{n.Value == "true" || n.Value == "True" || n.Value == "TRUE", n.At}

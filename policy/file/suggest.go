@@ -1,17 +1,36 @@
 package file
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Suggest returns the name that was probably meant, or "".
 func Suggest(word string, names []string) string {
-	best, least := "", max(2, len(word)/3)+1
+	best, least := "", tolerated(len(word))+1
 	slices.Sort(names)
 	for _, n := range names {
 		if d := distance(word, n, least); d < least {
 			best, least = n, d
 		}
 	}
+	if best == "" && len(word) >= 3 { // "cert" for "certificate"
+		if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, word) }); i >= 0 {
+			best = names[i]
+		}
+	}
 	return best
+}
+
+// tolerated is how many slips a word of so many letters may have to be taken for another.
+func tolerated(letters int) int {
+	switch {
+	case letters < 4:
+		return 1
+	case letters < 9:
+		return 2
+	}
+	return letters / 3
 }
 
 // distance is the number of letters to insert, remove, change or swap with their neighbour that

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Until is the end of an exception: a day, which is included, or a time.
+// Until is the end of an exception: a day, which is included, or a time. One that could not be
+// read has a place and no value.
 type Until struct {
 	Value time.Time
 	At    Pos
@@ -16,6 +17,7 @@ func (t Until) Set() bool { return t.At.Set() }
 
 func (t *Until) read(n *Node, p *Problems) {
 	const hint = "write a day (2027-06-30) or a time (2026-12-01T18:00+01:00)"
+	t.At = n.At // so that nobody reports it as missing
 	if n.Kind != Word {
 		n.wants("a day or a time", hint, p)
 		return
@@ -83,7 +85,7 @@ type takes uint8
 
 const (
 	alone   takes = iota // - echo
-	names                // - store: [a, b]
+	named                // - store: [a, b]
 	model                // - find: {model: a}
 	maybe                // - get, or get: {model: a, returns: [b]}
 	destine              // - move: {to: self}
@@ -101,11 +103,11 @@ var Verbs = []verbForm{
 	{"echo", alone, "echo"},
 	{"find", model, "find: {model: Study Root}"},
 	{"get", maybe, "get: {model: Study Root}"},
-	{"message", names, "message: ORU^R01"},
+	{"message", named, "message: ORU^R01"},
 	{"move", destine, "move: {to: self}"},
 	{"mpps", alone, "mpps"},
 	{"print", alone, "print"},
-	{"store", names, "store: [CT Image Storage]"},
+	{"store", named, "store: [CT Image Storage]"},
 }
 
 func verbNames() (out []string) {
@@ -172,7 +174,7 @@ func (v *Verb) argument(n *Node, how takes, like string, p *Problems) bool {
 	case n == nil:
 		p.Errorf(v.At, WrongType, hint, "%s alone does not say what is allowed", v.Name)
 		return false
-	case how == names:
+	case how == named:
 		if v.All = v.Name == "store" && n.Kind == Word && n.Value == "all"; !v.All {
 			v.Names.read(n, p)
 		}
