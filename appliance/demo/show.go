@@ -41,6 +41,7 @@ type row struct {
 	at                         time.Time
 	device, unit, found        string
 	verdict, would, code, rule string
+	answer                     bool // sent by the server
 	bytes                      int64
 }
 
@@ -74,12 +75,12 @@ func (s *Show) Record(r audit.Record) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.out, "%s\n", r.Append(nil))
+	fmt.Fprintf(s.out, "%s\n", r.AppendJSON(nil))
 }
 
 // add shows a row. What a server answered and was let through says nothing new.
 func (s *Show) add(next row) {
-	if next.answer() && next.verdict == "allow" && next.would != "refuse" {
+	if next.answer && next.verdict == "allow" && next.would != "refuse" {
 		return
 	}
 	s.mu.Lock()
@@ -125,11 +126,6 @@ func (s *Show) Say(format string, args ...any) {
 		s.flush()
 		fmt.Fprintf(s.out, format, args...)
 	}
-}
-
-// answer tells whether the unit answers another: a DIMSE response or an HL7 acknowledgment.
-func (r row) answer() bool {
-	return strings.HasSuffix(r.unit, "-RSP") || strings.HasPrefix(r.unit, "ACK")
 }
 
 // merges tells whether r says the same as the row before it, another time.
@@ -231,5 +227,7 @@ func size(n int64) string {
 
 // rowOf takes out of a record what a line shows.
 func rowOf(r audit.Record) row {
-	return row{r.Time, r.Device, r.Unit, r.Found, r.Verdict, r.Would, r.Reason, r.Rule, r.Bytes}
+	return row{at: r.Time, device: r.Device, unit: r.Unit.String(), found: r.Found.String(),
+		verdict: r.Verdict.String(), would: r.Would.String(), code: string(r.Reason), rule: r.Rule,
+		answer: r.Direction == audit.ToDevice, bytes: r.Bytes}
 }

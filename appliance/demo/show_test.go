@@ -19,6 +19,7 @@ func TestTable(t *testing.T) {
 		for i := range 24 {
 			store.at = at(1 + i)
 			s.add(store)
+			s.add(row{at: at(1 + i), device: "ct-3", unit: "C-STORE-RSP", verdict: "allow", would: "allow", answer: true})
 		}
 		s.add(row{at: at(30), device: "ct-3", unit: "A-ASSOCIATE-RQ", found: "ARCHIVE9", verdict: "refuse", would: "refuse",
 			code: "dicom.called-ae", rule: "devices/ct-3.yaml:1:1 flows.archive.to"})
