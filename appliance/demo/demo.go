@@ -49,52 +49,62 @@ const images = 24 // of the CT series
 // expectation that did not hold.
 func Run(ctx context.Context, o Options) error {
 	o.setDefaults()
+	if err := run(ctx, o); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	return nil
+}
+
+func run(ctx context.Context, o Options) error {
 	dir, remove, err := directory(o.Dir)
 	if err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return err
 	}
 	defer remove()
 	if err := checkAddresses(); err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return err
 	}
 	st := site{dir: dir, dicomPort: o.DICOMPort, hl7Port: o.HL7Port, httpPort: o.HTTPPort}
 	if err := st.prepare(); err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return err
 	}
 	servers, err := newServers(st.path("received"), pacsAE)
 	if err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return err
 	}
 	pacs, his, err := st.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("demo: embedded servers: %w", err)
+		return fmt.Errorf("embedded servers: %w", err)
 	}
 	defer servers.serve(pacs, his)()
 	if err := st.writePolicy(pacs.Addr().String(), his.Addr().String()); err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return err
 	}
-
+	stage := newStage(st, servers)
+	if err := st.writeTries(stage.study.Another("try"), NewDesk("CT3", "RADIOLOGY", "TRY-"+stage.desk.seed, stage.desk.when)); err != nil {
+		return err
+	}
 	show := NewShow(o.Out, o.JSON)
-	heard := &heard{rows: make(chan row, 4096)}
 	stop, err := o.Start(ctx, dir, func(r audit.Record) {
 		show.Record(r)
-		heard.record(r)
+		stage.heard.record(r)
 	})
 	if err != nil {
-		return fmt.Errorf("demo: gateway: %w", err)
+		return fmt.Errorf("gateway: %w", err)
 	}
 	defer stop()
+	return perform(ctx, o, st, stage, show)
+}
 
+// newStage makes the stage of a run, with UIDs and control IDs of its own.
+func newStage(st site, servers *servers) *Stage {
 	seed := make([]byte, 8)
 	rand.Read(seed)
 	now := time.Now()
-	stage := &Stage{DICOM: st.address(o.DICOMPort), HL7: st.address(o.HL7Port), Called: pacsAE, servers: servers, heard: heard,
+	return &Stage{DICOM: st.address(st.dicomPort), HL7: st.address(st.hl7Port), Called: pacsAE, servers: servers,
 		study: NewStudy(hex.EncodeToString(seed), now, images),
-		desk:  NewDesk("ANALYZER7", "LAB", hex.EncodeToString(seed[:4]), now)}
-	if err := st.writeTries(NewStudy("try "+stage.study.seed, now, images), NewDesk("CT3", "RADIOLOGY", "T"+stage.desk.seed[1:], now)); err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	return perform(ctx, o, st, stage, show)
+		desk:  NewDesk("ANALYZER7", "LAB", hex.EncodeToString(seed[:4]), now),
+		heard: &heard{rows: make(chan row, 4096)}}
 }
 
 // perform plays, says how it went, and stays up when asked to.
@@ -102,25 +112,23 @@ func perform(ctx context.Context, o Options, st site, stage *Stage, show *Show) 
 	show.Say(opening, st.dicomPort, st.hl7Port)
 	play := scenes(images)
 	failed := stage.Play(ctx, play)
-	show.Flush()
-	for _, f := range failed {
-		show.Say("✗ %v\n", f)
+	if ctx.Err() == nil {
+		for _, f := range failed {
+			show.Say("✗ %v\n", f)
+		}
+		show.Say("\n%d of %d scenes went as expected.\n", len(play)-len(failed), len(play))
+	} else if o.Once {
+		failed = append(failed, fmt.Errorf("ended before the play was over: %w", context.Cause(ctx)))
 	}
-	show.Say("\n%d of %d scenes went as expected.\n", len(play)-len(failed), len(play))
 	if !o.Once && ctx.Err() == nil {
 		show.Say("%s", st.next(o.Dir == ""))
 		<-ctx.Done()
-		show.Flush()
 	}
-	if len(failed) > 0 && !interrupted(ctx, failed) {
-		return fmt.Errorf("demo: %d of %d scenes did not go as expected:\n%w", len(failed), len(play), errors.Join(failed...))
+	show.Flush()
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d scenes did not go as expected:\n%w", len(failed), len(play), errors.Join(failed...))
 	}
 	return nil
-}
-
-// interrupted tells whether the play was ended by its user and nothing else went wrong.
-func interrupted(ctx context.Context, failed []error) bool {
-	return ctx.Err() != nil && len(failed) == 1 && errors.Is(failed[0], ctx.Err())
 }
 
 func (o *Options) setDefaults() {

@@ -98,6 +98,6 @@ func (d *Desk) message(code, trigger, structure string, segments ...string) Mess
 }
 
 // id is the control ID of the next message, at most 20 characters (MSH-10 in v2.5.1).
-func (d *Desk) id() string { return fmt.Sprintf("%.8s-%d", d.seed, d.sent+1) }
+func (d *Desk) id() string { return fmt.Sprintf("%.12s-%d", d.seed, d.sent+1) }
 
 func (d *Desk) time() string { return d.when.Format("20060102150405-0700") }

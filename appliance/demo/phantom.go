@@ -92,6 +92,9 @@ func NewStudy(seed string, when time.Time, slices int) *Study {
 	return &Study{seed: seed, when: when, patient: "Phantom^Shepp-Logan", id: "PHANTOM-1", slices: slices}
 }
 
+// Another returns a study like s with UIDs of its own.
+func (s *Study) Another(name string) *Study { return NewStudy(s.seed+" "+name, s.when, s.slices) }
+
 // Object is a SOP instance ready to be sent.
 type Object struct {
 	Class    string
