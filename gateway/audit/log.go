@@ -16,6 +16,9 @@ type Options struct {
 	// Trouble is told when writing begins to fail, and nil when it works again. It must not
 	// call the Log.
 	Trouble func(error)
+	// Observe, when set, is shown every record by the writer, before it is written. It must not
+	// block for long, and must not call the Log.
+	Observe func(Record)
 }
 
 // Log takes records from the sessions and writes them. Traffic outranks it: Put never waits,
@@ -23,12 +26,13 @@ type Options struct {
 type Log struct {
 	open    func() (io.WriteCloser, error)
 	trouble func(error)
+	observe func(Record) // nil for nobody
 	limit   int
 
 	mu       sync.Mutex
 	seq      uint64
 	queue    []entry
-	inflight int // records taken by the writer and not written yet
+	inflight int  // records taken by the writer and not written yet
 	pending  *gap // lost since the last record that was queued; nil for nothing
 	lost     uint64
 	reopen   bool
@@ -62,7 +66,7 @@ func New(open func() (io.WriteCloser, error), o Options) (*Log, error) {
 		o.Trouble = func(error) {}
 	}
 	l := &Log{
-		open: open, trouble: o.Trouble, limit: o.Queue,
+		open: open, trouble: o.Trouble, observe: o.Observe, limit: o.Queue,
 		recent: ring{size: o.Recent},
 		wake:   make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}

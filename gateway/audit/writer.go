@@ -65,6 +65,9 @@ func (w *writer) take() (batch []entry, tail *gap, more bool) {
 func (w *writer) write(batch []entry, tail *gap) bool {
 	records := 0 // in buf
 	for i := range batch {
+		if w.log.observe != nil {
+			w.log.observe(batch[i].record)
+		}
 		w.appendGap(batch[i].before)
 		w.buf = append(batch[i].record.AppendJSON(w.buf), '\n')
 		records++
