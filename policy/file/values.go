@@ -1,7 +1,6 @@
 package file
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -91,23 +90,39 @@ const (
 	destine              // - move: {to: self}
 )
 
-type verbForm struct {
+// VerbForm is how one verb is written.
+type VerbForm struct {
 	Name  string
 	takes takes
 	Like  string // an example
+	Means string
 }
 
-// Verbs lists what allow may say, with how it is written.
-var Verbs = []verbForm{
-	{"commit", alone, "commit"},
-	{"echo", alone, "echo"},
-	{"find", model, "find: {model: Study Root}"},
-	{"get", maybe, "get: {model: Study Root}"},
-	{"message", named, "message: ORU^R01"},
-	{"move", destine, "move: {to: self}"},
-	{"mpps", alone, "mpps"},
-	{"print", alone, "print"},
-	{"store", named, "store: [CT Image Storage]"},
+// Verbs lists what allow may say.
+var Verbs = []VerbForm{
+	{"commit", alone, "commit", "Storage commitment: the device asks whether its objects are safe (DICOM PS3.4 J)."},
+	{"echo", alone, "echo", "Verification (DICOM PS3.4 A)."},
+	{"find", model, "find: {model: Study Root}", "Queries (DICOM PS3.4 C and K): model is Study Root, Patient Root or Modality Worklist."},
+	{"get", maybe, "get: {model: Study Root}", "Retrieval on the same association (DICOM PS3.4 C)."},
+	{"message", named, "message: ORU^R01", "HL7 v2 messages by type and trigger event; ORU^* for any event."},
+	{"move", destine, "move: {to: self}", "Retrieval to a destination: self is the device, anything else an AE title (DICOM PS3.4 C)."},
+	{"mpps", alone, "mpps", "Modality performed procedure step (DICOM PS3.4 F)."},
+	{"print", alone, "print", "Print management (DICOM PS3.4 H)."},
+	{"store", named, "store: [CT Image Storage]", "Objects to be stored, by SOP class name or UID; all for every storage SOP class of the standard."},
+}
+
+// Keys returns the keys that the verb's map may have and those that it must have, and whether the
+// verb may stand alone. A verb without keys that does not stand alone takes names.
+func (v *VerbForm) Keys() (keys, needs []string, standsAlone bool) {
+	switch v.takes {
+	case model:
+		return []string{"model"}, []string{"model"}, false
+	case maybe:
+		return []string{"model", "returns"}, nil, true
+	case destine:
+		return []string{"model", "returns", "to"}, []string{"to"}, false
+	}
+	return nil, nil, v.takes == alone
 }
 
 func verbNames() (out []string) {
@@ -152,16 +167,16 @@ func (v *Verb) read(n *Node, p *Problems) bool {
 		n.wants("an operation", OneOf(verbNames()), p)
 		return false
 	}
-	i := slices.IndexFunc(Verbs, func(known verbForm) bool { return known.Name == v.Name })
+	i := slices.IndexFunc(Verbs, func(known VerbForm) bool { return known.Name == v.Name })
 	if i < 0 {
 		p.Errorf(v.At, UnknownName, DidYouMean(v.Name, verbNames()), "unknown operation %q", v.Name)
 		return false
 	}
-	return v.argument(argument, Verbs[i].takes, Verbs[i].Like, p)
+	return v.argument(argument, &Verbs[i], p)
 }
 
-func (v *Verb) argument(n *Node, how takes, like string, p *Problems) bool {
-	hint := "write " + like
+func (v *Verb) argument(n *Node, form *VerbForm, p *Problems) bool {
+	hint, how := "write "+form.Like, form.takes
 	switch {
 	case n != nil && (n.Kind == Nothing || n.Kind == Null):
 		p.Errorf(v.At, WrongType, hint, "%s: has no value", v.Name)
@@ -180,37 +195,28 @@ func (v *Verb) argument(n *Node, how takes, like string, p *Problems) bool {
 		}
 		return v.All || len(v.Names.Values) > 0
 	}
-	return v.arguments(n, how, hint, p)
+	return v.arguments(n, form, hint, p)
 }
 
-func (v *Verb) arguments(n *Node, how takes, hint string, p *Problems) bool {
+func (v *Verb) arguments(n *Node, form *VerbForm, hint string, p *Problems) bool {
 	if n.Kind != Map {
 		n.wants("a map", hint, p)
 		return false
 	}
-	into := map[string]*Texts{"model": &v.Model}
-	if how != model {
-		into["returns"] = &v.Returns
-	}
-	if how == destine {
-		into["to"] = &v.To
-	}
-	var keys []string
-	for k := range into {
-		keys = append(keys, k)
-	}
+	keys, needs, _ := form.Keys()
+	into := map[string]*Texts{"model": &v.Model, "returns": &v.Returns, "to": &v.To}
 	for _, e := range n.Entries {
-		t := into[e.Key]
-		if t == nil {
+		if !slices.Contains(keys, e.Key) {
 			p.Errorf(e.Value.Key, UnknownKey, DidYouMean(e.Key, keys), "unknown key %q of %s", e.Key, v.Name)
 			continue
 		}
-		t.read(e.Value, p)
+		into[e.Key].read(e.Value, p)
 	}
-	needs := map[takes]string{model: "model", destine: "to"}[how]
-	if needs != "" && n.Get(needs) == nil {
-		p.Errorf(v.At, MissingKey, hint, "%s does not say %s", v.Name, fmt.Sprintf("%q", needs))
-		return false
+	for _, k := range needs {
+		if n.Get(k) == nil {
+			p.Errorf(v.At, MissingKey, hint, "%s does not say %q", v.Name, k)
+			return false
+		}
 	}
 	return true
 }
