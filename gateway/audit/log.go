@@ -95,12 +95,19 @@ func (l *Log) Put(r Record) (seq uint64) {
 	return r.Seq
 }
 
+// lose counts a record. Sessions take the time before they come here, so it may run back a little.
 func (l *Log) lose(r *Record) {
 	if l.pending == nil {
-		l.pending = &gap{since: r.Time}
+		l.pending = &gap{since: r.Time, last: r.Time}
 	}
-	l.pending.n++
-	l.pending.last, l.pending.seq = r.Time, r.Seq
+	g := l.pending
+	g.n, g.seq = g.n+1, r.Seq
+	if r.Time.Before(g.since) {
+		g.since = r.Time
+	}
+	if r.Time.After(g.last) {
+		g.last = r.Time
+	}
 	l.lost++
 }
 

@@ -74,9 +74,9 @@ func Of(v *protocols.Verdict, fromServer bool) Record {
 // gap stands for records that were lost.
 type gap struct {
 	n     uint64
-	since time.Time // of the first
-	last  time.Time
-	seq   uint64 // of the last
+	since time.Time // the earliest
+	last  time.Time // the latest
+	seq   uint64    // of the last
 }
 
 // AppendJSON appends r as one JSON object, without a line end. It allocates nothing but what dst
