@@ -88,10 +88,6 @@ func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) 
 		s.err, t.need = err, 0
 	}
 	c.held[from] = len(t.win) > 0
-	if !c.over {
-		c.answer(protocols.Near, p, false)
-		c.answer(protocols.Far, p, false)
-	}
 	p.Wait(t.need, c.timer())
 	return nil
 }
@@ -123,12 +119,23 @@ func (t *turn) run() error {
 			return err
 		}
 	}
+	t.answer()
 	for !t.c.over && len(t.win) > s.parsed {
 		if more, err := t.next(); err != nil || !more {
 			return err
 		}
+		t.answer()
 	}
 	return nil
+}
+
+// answer sends the responses whose turn has come, after each PDU, so that how the bytes were read
+// makes no difference to their place.
+func (t *turn) answer() {
+	if !t.c.over {
+		t.c.answer(protocols.Near, t.p, false)
+		t.c.answer(protocols.Far, t.p, false)
+	}
 }
 
 // wait says how many bytes the window should have, and that there is nothing to do until then.

@@ -1,0 +1,89 @@
+//go:build !race
+
+package dicom
+
+import (
+	"testing"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+// quiet is Rules that allocate nothing.
+type quiet struct{}
+
+func (quiet) Associate(*Association, *protocols.Verdict)                             {}
+func (quiet) Context(*Association, *PresentationContext, []bool, *protocols.Verdict) {}
+func (quiet) Command(*Command, *protocols.Verdict)                                   {}
+func (quiet) Needs(c *Command) Tag                                                   { return TagStudyInstanceUID }
+func (quiet) Breach(code reason.Code, v *protocols.Verdict)                          { v.Refuse(code, "") }
+func (quiet) DataSet(_ *Command, d *DataSet, v *protocols.Verdict) {
+	if !d.InstanceSafe {
+		v.Refuse(reason.DICOMUID, "")
+	}
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	bulk := pdu(dataPDV(ctxCT, false, make([]byte, 16000)))
+	msg := store(1, image(goodInstance, 40000), 16384)
+	answer := pdu(cmdPDV(ctxCT, storeRSP(1, 0)))
+	bad := store(1, image(badInstance, 4000), 16384)
+	mixed := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 200)))
+	start := pdu(cmdPDV(ctxCT, storeRQ(9)), dataPDV(ctxCT, false, image(goodInstance, 200)))
+	for name, c := range map[string]struct {
+		before []byte
+		steps  []protocols.Chunk
+	}{
+		"bulk data of an allowed object":  {start, []protocols.Chunk{near(bulk)}},
+		"an object and its answer":        {nil, []protocols.Chunk{near(msg), far(answer)}},
+		"an object in one PDU":            {nil, []protocols.Chunk{near(mixed), far(answer)}},
+		"a refused object and our answer": {nil, []protocols.Chunk{near(bad)}},
+		"an object that comes in pieces":  {nil, append(protocols.Cut(1000, near(msg)), far(answer))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conv := New(Config{}, quiet{})
+			if p := protocols.Play(conv, established(near(c.before))...); p.Err != nil {
+				t.Fatal(p.Err)
+			}
+			var plan protocols.Plan
+			var win [2][]byte
+			var beyond [2]int // bytes that were settled before they came
+			run := func() {
+				for i := range c.steps {
+					from, b := c.steps[i].From, c.steps[i].Bytes
+					k := min(beyond[from], len(b))
+					beyond[from] -= k
+					if win[from] = append(win[from], b[k:]...); len(win[from]) == 0 {
+						continue
+					}
+					plan.Reset()
+					if err := conv.Step(from, win[from], &plan); err != nil {
+						t.Fatal(err)
+					}
+					n := int(plan.Settled())
+					beyond[from] += max(0, n-len(win[from]))
+					win[from] = win[from][:copy(win[from], win[from][min(n, len(win[from])):])]
+				}
+			}
+			run()
+			if n := testing.AllocsPerRun(100, run); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+			if len(win[0]) != 0 || len(win[1]) != 0 {
+				t.Errorf("%d and %d bytes are left", len(win[0]), len(win[1]))
+			}
+		})
+	}
+}
+
+func TestScanAllocatesNothing(t *testing.T) {
+	var s Scanner
+	b := object(encoding{})
+	if n := testing.AllocsPerRun(100, func() {
+		s.Reset(uidExplicit, TagStudyInstanceUID)
+		s.Feed(b)
+		s.DataSet()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

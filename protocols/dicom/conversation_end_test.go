@@ -1,0 +1,227 @@
+package dicom
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+func plain() *script { return &script{} }
+
+func TestRelease(t *testing.T) { // D18
+	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
+	store := pdu(cmdPDV(ctxCT, storeRSP(1, 0)))
+	asked := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 2)))
+	for name, c := range map[string]struct {
+		chunks            []protocols.Chunk
+		towardNear        [][]byte
+		towardFar         [][]byte
+		nearEnds, farEnds protocols.Closing
+	}{
+		"by the device": {
+			[]protocols.Chunk{near(rq), far(rp)},
+			[][]byte{rp}, [][]byte{rq}, protocols.Await, protocols.FIN},
+		"by the server": {
+			[]protocols.Chunk{far(rq), near(rp)},
+			[][]byte{rq}, [][]byte{rp}, protocols.FIN, protocols.Await},
+		"data of the other side may still come": {
+			[]protocols.Chunk{near(asked), near(rq), far(store), far(rp)},
+			[][]byte{store, rp}, [][]byte{asked, rq}, protocols.Await, protocols.FIN},
+		"collision, the device first": {
+			[]protocols.Chunk{near(rq), far(rq), far(rp)},
+			[][]byte{rp}, [][]byte{rq, rp}, protocols.Await, protocols.FIN},
+		"collision, the server first": {
+			[]protocols.Chunk{far(rq), near(rq), near(rp)},
+			[][]byte{rq, rp}, [][]byte{rp}, protocols.Await, protocols.Await},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, Config{}, plain, established(c.chunks...)...)
+			if p.Err != nil {
+				t.Fatal(p.Err)
+			}
+			wantToward(t, p, protocols.Near, append([][]byte{acceptPDU()}, c.towardNear...)...)
+			wantToward(t, p, protocols.Far, append([][]byte{requestPDU()}, c.towardFar...)...)
+			wantEnding(t, p, c.nearEnds, c.farEnds)
+			if p.Timer != protocols.Release {
+				t.Errorf("timer %v", p.Timer)
+			}
+			if half := protocols.Play(New(Config{}, plain()), established(c.chunks[:len(c.chunks)-1]...)...); half.Timer != protocols.Release || half.Ending != [2]protocols.Closing{} {
+				t.Errorf("before the end: timer %v, ended %v", half.Timer, half.Ending)
+			}
+		})
+	}
+}
+
+func TestWhatTheStateTableForbidsDuringRelease(t *testing.T) { // D9
+	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
+	echo := pdu(cmdPDV(ctxEcho, echoRQ(1)))
+	for name, chunks := range map[string][]protocols.Chunk{
+		"data after one's own request":        {near(rq), near(echo)},
+		"a second request":                    {near(rq), near(rq)},
+		"an answer to one's own request":      {near(rq), near(rp)},
+		"data in a collision":                 {near(rq), far(rq), far(echo)},
+		"a second request in a collision":     {far(rq), near(rq), near(rq)},
+		"an answer before it, in a collision": {far(rq), near(rq), far(rp)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, Config{}, plain, established(chunks...)...)
+			if protocols.ReasonOf(p.Err) != reason.DICOMPDUState {
+				t.Errorf("%v", p.Err)
+			}
+			for side := range p.Toward {
+				if !bytes.HasSuffix(p.Toward[side], abortPDU(2, 2)) {
+					t.Errorf("no abort toward side %d: %s", side, outline(p.Toward[side]))
+				}
+			}
+		})
+	}
+}
+
+func TestAbortIsRelayed(t *testing.T) { // D17
+	held := store(1, image(goodInstance, 100), 40)[:200]
+	for name, c := range map[string]struct {
+		chunks     []protocols.Chunk
+		towardNear [][]byte
+		towardFar  [][]byte
+	}{
+		"from the device":                {established(near(abortPDU(0, 0))), [][]byte{acceptPDU()}, [][]byte{requestPDU(), abortPDU(0, 0)}},
+		"from the server":                {established(far(abortPDU(2, 5))), [][]byte{acceptPDU(), abortPDU(2, 5)}, [][]byte{requestPDU()}},
+		"with a reason nobody defined":   {established(far(abortPDU(1, 77))), [][]byte{acceptPDU(), abortPDU(1, 77)}, [][]byte{requestPDU()}},
+		"from the device before the AC":  {[]protocols.Chunk{near(requestPDU()), near(abortPDU(0, 0))}, nil, [][]byte{requestPDU(), abortPDU(0, 0)}},
+		"from the server instead of AC":  {[]protocols.Chunk{near(requestPDU()), far(abortPDU(2, 1))}, [][]byte{abortPDU(2, 1)}, [][]byte{requestPDU()}},
+		"during release":                 {established(near(AppendReleaseRQ(nil)), far(abortPDU(0, 0))), [][]byte{acceptPDU(), abortPDU(0, 0)}, [][]byte{requestPDU(), AppendReleaseRQ(nil)}},
+		"while the other's data is held": {established(near(held), far(abortPDU(0, 0))), [][]byte{acceptPDU(), abortPDU(0, 0)}, [][]byte{requestPDU()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, Config{}, checked, c.chunks...)
+			if p.Err != nil {
+				t.Fatal(p.Err)
+			}
+			wantToward(t, p, protocols.Near, c.towardNear...)
+			wantToward(t, p, protocols.Far, c.towardFar...)
+			wantEnding(t, p, protocols.FIN, protocols.FIN)
+		})
+	}
+}
+
+func TestAbortLeavesWhatWasHeldBehind(t *testing.T) { // D17
+	// A command and half of what decides it, then the abort.
+	msg := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, false, image(goodInstance, 2)[:30]))
+	p := playEveryWay(t, Config{}, checked, established(near(msg, abortPDU(0, 0)))...)
+	wantToward(t, p, protocols.Far, requestPDU(), abortPDU(0, 0))
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow session.cut…")
+}
+
+func TestEvents(t *testing.T) {
+	expired := func(tm protocols.Timer) protocols.Chunk {
+		return protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: tm})
+	}
+	only := func(c ...protocols.Chunk) []protocols.Chunk { return c }
+	rq, abort := requestPDU(), abortPDU(2, 0)
+	for name, c := range map[string]struct {
+		chunks            []protocols.Chunk
+		near, far         []byte // what comes last toward each side
+		nearEnds, farEnds protocols.Closing
+	}{
+		"device closes before it asks":             {only(told(protocols.Closed, protocols.Near, "")), nil, nil, protocols.FIN, protocols.FIN},
+		"device closes before the AC":              {only(near(rq), told(protocols.Closed, protocols.Near, "")), nil, abort, protocols.FIN, protocols.FIN},
+		"server closes before the AC":              {only(near(rq), told(protocols.Closed, protocols.Far, "")), abort, rq, protocols.FIN, protocols.FIN},
+		"device closes without release":            {established(told(protocols.Closed, protocols.Near, "")), acceptPDU(), abort, protocols.FIN, protocols.FIN},
+		"server is lost":                           {established(told(protocols.Lost, protocols.Far, "")), abort, rq, protocols.FIN, protocols.FIN},
+		"setup expires before the request (D8)":    {only(expired(protocols.Setup)), nil, nil, protocols.FIN, protocols.FIN},
+		"setup expires within the request (D8)":    {only(near(rq[:30]), expired(protocols.Setup)), nil, nil, protocols.FIN, protocols.FIN},
+		"setup expires before the AC (D8)":         {only(near(rq), expired(protocols.Setup)), abort, abort, protocols.FIN, protocols.FIN},
+		"idle expires (D8)":                        {established(expired(protocols.Idle)), abort, abort, protocols.FIN, protocols.FIN},
+		"message expires (D6, D8)":                 {established(near(pdu(cmdPDV(ctxCT, storeRQ(1)))), expired(protocols.Message)), abort, abort, protocols.FIN, protocols.FIN},
+		"release expires (D8)":                     {established(near(AppendReleaseRQ(nil)), expired(protocols.Release)), acceptPDU(), AppendReleaseRQ(nil), protocols.RST, protocols.RST},
+		"release expires after the end (D8)":       {established(near(AppendReleaseRQ(nil)), far(AppendReleaseRP(nil)), expired(protocols.Release)), AppendReleaseRP(nil), AppendReleaseRQ(nil), protocols.RST, protocols.RST},
+		"revoked":                                  {established(told(protocols.Revoked, 0, reason.SessionRevoked)), abort, abort, protocols.FIN, protocols.FIN},
+		"overflow":                                 {established(near(pdu(cmdPDV(ctxCT, storeRQ(1)))), told(protocols.Overflow, protocols.Near, reason.CapBudget)), abort, abort, protocols.FIN, protocols.FIN},
+		"overflow of the hold cap":                 {established(told(protocols.Overflow, protocols.Near, reason.CapHold)), abortPDU(2, 6), abortPDU(2, 6), protocols.FIN, protocols.FIN},
+		"our own failure":                          {established(told(protocols.Failed, protocols.Near, reason.EngineFailure)), abort, abort, protocols.FIN, protocols.FIN},
+		"what comes after the end is not answered": {established(near(abortPDU(0, 0)), told(protocols.Closed, protocols.Near, "")), acceptPDU(), abortPDU(0, 0), protocols.FIN, protocols.FIN},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, Config{}, checked, c.chunks...)
+			for side, want := range [][]byte{c.near, c.far} {
+				if got := p.Toward[side]; want == nil && len(got) > 0 || !bytes.HasSuffix(got, want) {
+					t.Errorf("toward side %d: %s", side, outline(got))
+				}
+			}
+			wantEnding(t, p, c.nearEnds, c.farEnds)
+			if p.Timer != protocols.Release {
+				t.Errorf("timer %v", p.Timer)
+			}
+		})
+	}
+}
+
+// pump is a pump reduced to what costs memory: it shows a conversation PDUs of one message and
+// counts what passes.
+type pump struct {
+	t      testing.TB
+	c      *Conversation
+	plan   protocols.Plan
+	passed int64
+	ended  []protocols.Verdict
+}
+
+// show steps with a window of which more bytes follow, and wants all of it settled.
+func (p *pump) show(win []byte, follow int) {
+	p.plan.Reset()
+	if err := p.c.Step(protocols.Near, win, &p.plan); err != nil {
+		p.t.Fatal(err)
+	}
+	n := int64(0)
+	for _, o := range p.plan.Ops() {
+		if o.Kind == protocols.OpPass {
+			n += o.N
+		}
+	}
+	if n < int64(len(win)) || n > int64(len(win)+follow) {
+		p.t.Fatalf("%d bytes pass of %d and %d", n, len(win), follow)
+	}
+	p.passed += n
+	p.ended = append(p.ended, p.plan.Records()...)
+}
+
+func TestObjectOfFourGigabytesPassesInConstantMemory(t *testing.T) { // D23
+	const size, count = 16384, 1<<32/16384 + 1000
+	set := image(goodInstance, 20000)
+	msg := store(1, set, size)
+	first := bytes.Index(msg, []byte{4, 0, 0, 0, 0x40, 0}) // the first PDU of the data set
+	c := New(Config{}, checked())
+	if p := protocols.Play(c, established()...); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	p := &pump{t: t, c: c}
+	p.show(msg[:first+PDUHeaderLen+size], 0)
+
+	body := pdu(dataPDV(ctxCT, false, make([]byte, size-6)))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range count {
+		if i%2 == 0 {
+			p.show(body, 0)
+		} else {
+			p.show(body[:12], size-6) // its header alone: the rest streams
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("%d bytes were allocated for 4 GiB", grown)
+	}
+	p.ended = nil
+	end := pdu(dataPDV(ctxCT, true, make([]byte, 100)))
+	p.show(end[:40], 0) // the last one passes as it comes
+	if len(p.ended) != 0 {
+		t.Error("the message counts as complete before its last byte")
+	}
+	p.show(end[40:], 0)
+	if len(p.ended) != 1 || p.ended[0].Bytes != p.passed || !p.ended[0].Settled || p.passed < 1<<32 {
+		t.Errorf("%d bytes passed; %+v", p.passed, p.ended)
+	}
+}
