@@ -31,7 +31,7 @@ def main():
     numbers = count()
 
     def store(event):
-        name = f"{next(numbers):06d}"
+        name = f"{next(numbers):06d}_{event.context.transfer_syntax}"
         part = Path(directory, name + ".part")
         part.write_bytes(event.request.DataSet.getvalue())
         part.rename(Path(directory, name + ".ds"))

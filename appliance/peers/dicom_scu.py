@@ -1,10 +1,11 @@
 """A storage SCU on pynetdicom.
 
-usage: dicom_scu.py HOST PORT CALLING_AE CALLED_AE
+usage: dicom_scu.py HOST PORT CALLING_AE CALLED_AE SECONDS
 
 Reads paths of Part 10 files from standard input. Each is sent on an association of its own, in
 the transfer syntax it has, its data set as it stands in the file. One line answers each path:
-the status of the C-STORE response in hex ("0000"), or "-" and what went wrong.
+the status of the C-STORE response in hex ("0000"), or "-" and what went wrong. SECONDS is how
+long it waits for an answer.
 """
 
 import sys
@@ -16,10 +17,10 @@ from pynetdicom.presentation import build_context
 _config.STORE_SEND_CHUNKED_DATASET = True  # the data set as it stands in the file
 
 
-def send(host, port, calling, called, path):
+def send(host, port, calling, called, seconds, path):
     meta = read_file_meta_info(path)
     ae = AE(ae_title=calling)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = seconds
     context = build_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
     assoc = ae.associate(host, port, contexts=[context], ae_title=called)
     if assoc.is_rejected:
@@ -35,10 +36,10 @@ def send(host, port, calling, called, path):
 
 
 def main():
-    host, port, calling, called = sys.argv[1:]
+    host, port, calling, called, seconds = sys.argv[1:]
     for line in sys.stdin:
         try:
-            answer = send(host, int(port), calling, called, line.rstrip("\n"))
+            answer = send(host, int(port), calling, called, int(seconds), line.rstrip("\n"))
         except Exception as e:  # the file cannot be sent; the tests count with it
             answer = f"- {type(e).__name__}: {e}".replace("\n", " ")
         print(answer, flush=True)

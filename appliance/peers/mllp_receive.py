@@ -1,14 +1,16 @@
 """An HL7 receiver on python-hl7.
 
-usage: mllp_receive.py PORT
+usage: mllp_receive.py PORT [KEY CERTIFICATE CA]
 
 Acknowledges each message that python-hl7 can parse with the acknowledgment that it makes, and
 closes the connection on one that it cannot. Prints a line for each: the message and its
-acknowledgment, both in base64.
+acknowledgment, both in base64. With a key it listens in TLS and wants a client certificate that
+the CA issued.
 """
 
 import asyncio
 import base64
+import ssl
 import sys
 
 import hl7
@@ -34,8 +36,18 @@ async def serve(reader, writer):
         writer.close()
 
 
+def tls(key, certificate, ca):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 async def main():
-    server = await start_hl7_server(serve, host="127.0.0.1", port=int(sys.argv[1]), limit=CAP)
+    port, *files = sys.argv[1:]
+    context = tls(*files) if files else None
+    server = await start_hl7_server(serve, host="127.0.0.1", port=int(port), limit=CAP, ssl=context)
     async with server:
         await server.serve_forever()
 

@@ -8,6 +8,7 @@ import ca.uhn.hl7v2.parser.GenericModelClassFactory;
 import ca.uhn.hl7v2.protocol.MetadataKeys;
 import ca.uhn.hl7v2.protocol.ReceivingApplication;
 import ca.uhn.hl7v2.protocol.ReceivingApplicationException;
+import ca.uhn.hl7v2.protocol.ReceivingApplicationExceptionHandler;
 import ca.uhn.hl7v2.validation.impl.ValidationContextFactory;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -20,7 +21,7 @@ import java.util.Map;
  * <p>Acknowledges each message that HAPI can parse with the acknowledgment that it makes, and
  * prints a line for each: the message as it came and its acknowledgment, both in base64.
  */
-public final class Receive implements ReceivingApplication<Message> {
+public final class Receive implements ReceivingApplication<Message>, ReceivingApplicationExceptionHandler {
     public static void main(String[] args) throws Exception {
         HapiContext context = new DefaultHapiContext();
         context.setValidationContext(ValidationContextFactory.noValidation());
@@ -30,7 +31,9 @@ public final class Receive implements ReceivingApplication<Message> {
         llp.setCharset(StandardCharsets.ISO_8859_1);
         context.setLowerLayerProtocol(llp);
         HL7Service server = context.newServer(Integer.parseInt(args[0]), false);
-        server.registerApplication(new Receive());
+        Receive receive = new Receive();
+        server.registerApplication(receive);
+        server.setExceptionHandler(receive);
         server.startAndWait();
         Thread.currentThread().join();
     }
@@ -40,10 +43,7 @@ public final class Receive implements ReceivingApplication<Message> {
             throws ReceivingApplicationException, HL7Exception {
         try {
             Message ack = in.generateACK();
-            synchronized (System.out) {
-                System.out.println(base64((String) meta.get(MetadataKeys.IN_RAW_MESSAGE)) + " " + base64(ack.encode()));
-                System.out.flush();
-            }
+            print((String) meta.get(MetadataKeys.IN_RAW_MESSAGE), ack.encode());
             return ack;
         } catch (IOException e) {
             throw new HL7Exception(e);
@@ -55,7 +55,21 @@ public final class Receive implements ReceivingApplication<Message> {
         return true;
     }
 
-    static String base64(String s) {
+    /** Sees the negative acknowledgment that HAPI makes for what it cannot parse, if it makes one. */
+    @Override
+    public String processException(String in, Map<String, Object> meta, String nak, Exception e) {
+        if (nak != null) {
+            print(in, nak);
+        }
+        return nak;
+    }
+
+    private static synchronized void print(String message, String ack) {
+        System.out.println(base64(message) + " " + base64(ack));
+        System.out.flush();
+    }
+
+    private static String base64(String s) {
         return Base64.getEncoder().encodeToString(s.getBytes(StandardCharsets.ISO_8859_1));
     }
 }

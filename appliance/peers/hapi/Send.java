@@ -12,11 +12,11 @@ import java.util.Base64;
 import java.util.concurrent.TimeUnit;
 
 /**
- * An HL7 sender on HAPI. Usage: Send HOST PORT
+ * An HL7 sender on HAPI. Usage: Send HOST PORT SECONDS
  *
  * <p>Reads messages from standard input, one to a line, in base64; HAPI parses, encodes and sends
  * each on one connection, which is made again after a failure. One line answers each: the message
- * as HAPI encoded it and its acknowledgment, both in base64, or "-" and what went wrong.
+ * as HAPI encoded it and its acknowledgment, both in base64, or "-" and what went wrong. SECONDS is how long it waits for an acknowledgment.
  */
 public final class Send {
     public static void main(String[] args) throws Exception {
@@ -34,12 +34,12 @@ public final class Send {
                 Message message = context.getGenericParser().parse(raw);
                 if (connection == null) {
                     connection = context.newClient(args[0], Integer.parseInt(args[1]), false);
-                    connection.getInitiator().setTimeout(20, TimeUnit.SECONDS);
+                    connection.getInitiator().setTimeout(Integer.parseInt(args[2]), TimeUnit.SECONDS);
                 }
                 Message ack = connection.getInitiator().sendAndReceive(message);
                 System.out.println(base64(message.encode()) + " " + base64(ack.encode()));
             } catch (Exception e) { // not taken by HAPI or by the receiver; the tests count with it
-                System.out.println("- " + e.getClass().getSimpleName());
+                System.out.println("- " + e.toString().replace('\n', ' '));
                 if (connection != null) {
                     connection.close();
                     connection = null;

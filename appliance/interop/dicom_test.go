@@ -1,0 +1,106 @@
+package interop
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cordon/protocols/dicom/dict"
+)
+
+// Patience of senders: with each other, where some samples never get an answer, and through
+// Cordon, where each must.
+const (
+	directly = 4 * time.Second
+	through  = 20 * time.Second
+)
+
+// route says how a flow's gateways reach the server.
+type route string
+
+const (
+	toTLS    route = "TLS peer"       // the server speaks TLS itself
+	toFarEnd route = "behind far end" // a second gateway stands before it
+)
+
+// guard puts gateways before a server: the one that runs already, or another that speaks TLS. It
+// returns the server and the port where a device reaches it.
+func guard[S interface{ port() string }](t *testing.T, r route, f flow, start func(*testing.T, *tlsFiles) S, plain S) (S, string) {
+	t.Helper()
+	p := newPKI(t)
+	if r == toFarEnd {
+		return plain, f.behindFarEnd(t, p, plain.port())
+	}
+	server := start(t, p.issue(t, serverName))
+	return server, f.behind(t, p, server.port())
+}
+
+// D14, D25: every file that two stacks exchange directly arrives through Cordon with the same
+// data set, byte for byte, in the same transfer syntax.
+func TestDICOMFilesArriveUnchanged(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		scu   func(*testing.T, time.Duration) scu
+		scp   func(*testing.T, *tlsFiles) scp
+		route route
+		least int // files that the two exchange directly, so that a broken harness shows
+	}{
+		{"storescu to storescp", newStorescu, newStorescp, toTLS, 90},
+		{"storescu to storescp", newStorescu, newStorescp, toFarEnd, 90},
+		{"storescu to Orthanc", newStorescu, newOrthanc, toTLS, 85},
+		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, 90},
+		{"pynetdicom to pynetdicom", newPynetdicomSCU, newPynetdicomSCP, toTLS, 95},
+		{"pynetdicom to storescp", newPynetdicomSCU, newStorescp, toFarEnd, 90},
+	} {
+		t.Run(c.name+", "+string(c.route), func(t *testing.T) {
+			t.Parallel()
+			files := dicomSamples(t)
+			plain := c.scp(t, nil)
+			want, refused := deliverFiles(t, c.scu(t, directly), plain, plain.port(), files)
+			if len(want) < c.least {
+				t.Fatalf("only %d of %d files arrive directly: %v", len(want), len(files), refused)
+			}
+
+			server, port := guard(t, c.route, storeEverything(files), c.scp, plain)
+			files = slices.DeleteFunc(slices.Clone(files), func(s sample) bool {
+				_, arrived := want[s.name]
+				return !arrived
+			})
+			got, refused := deliverFiles(t, c.scu(t, through), server, port, files)
+			for name, why := range refused {
+				t.Errorf("%s arrives directly, but not through Cordon: %v", name, why)
+			}
+			for name, o := range got {
+				if w := want[name]; o.transfer != w.transfer {
+					t.Errorf("%s arrived in transfer syntax %s, want %s", name, o.transfer, w.transfer)
+				} else if !bytes.Equal(o.dataSet, w.dataSet) {
+					t.Errorf("%s arrived changed: %s", name, difference(o.dataSet, w.dataSet))
+				}
+			}
+			t.Logf("%d files arrived unchanged", len(got))
+		})
+	}
+}
+
+// storeEverything is a flow that takes all of these files: every storage SOP class and, by their
+// UIDs, those that no dictionary has; every transfer syntax by its UID, deflated ones included.
+func storeEverything(files []sample) flow {
+	var private, transfer []string
+	for _, f := range files {
+		if !dict.IsStorage(f.sopClass) && dict.Name(f.sopClass) == "" {
+			private = append(private, f.sopClass)
+		}
+		transfer = append(transfer, f.transfer)
+	}
+	return flow{"dicom", "[echo, store: all, store: [" + list(private) + "]], transfer_syntaxes: [" + list(transfer) + "]"}
+}
+
+func list(names []string) string {
+	slices.Sort(names)
+	for i, n := range names {
+		names[i] = `"` + n + `"`
+	}
+	return strings.Join(slices.Compact(names), ", ")
+}

@@ -1,0 +1,127 @@
+package interop
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"cordon/protocols/hl7/endpoint"
+)
+
+// goSender and goReceiver are ends of our own, which read nothing of a message but its header, so
+// that all of the corpus can be sent.
+type goSender struct {
+	patience time.Duration
+	conns    map[string]net.Conn // by port
+}
+
+func newGoSender(t *testing.T, patience time.Duration) sender {
+	s := goSender{patience, map[string]net.Conn{}}
+	t.Cleanup(func() {
+		for _, c := range s.conns {
+			c.Close()
+		}
+	})
+	return s
+}
+
+func (s goSender) send(t *testing.T, port string, message []byte) (exchange, error) {
+	t.Helper()
+	conn := s.conns[port]
+	if conn == nil {
+		var err error
+		if conn, err = net.DialTimeout("tcp", "127.0.0.1:"+port, s.patience); err != nil {
+			t.Fatal(err)
+		}
+		s.conns[port] = conn
+	}
+	conn.SetDeadline(time.Now().Add(s.patience))
+	ack, err := endpoint.Send(conn, message)
+	if err != nil {
+		conn.Close()
+		delete(s.conns, port)
+		return exchange{}, err
+	}
+	return exchange{message, slices.Clone(ack)}, nil
+}
+
+type goReceiver struct {
+	at   string
+	seen chan exchange
+	t    *testing.T
+}
+
+func newGoReceiver(t *testing.T, files *tlsFiles) receiver {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if files != nil {
+		l = tls.NewListener(l, serverTLS(t, files))
+	}
+	r := goReceiver{port, make(chan exchange, 1), t}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				endpoint.Serve(conn, r.handle)
+			}()
+		}
+	}()
+	return r
+}
+
+// answered tells whether the receiver acknowledges a message: it can read it, and the message
+// does not ask for silence.
+func answered(message []byte) bool {
+	var r endpoint.Receiver
+	return r.Handle(message) != nil
+}
+
+func (r goReceiver) handle(message []byte) []byte {
+	receiver := endpoint.Receiver{Now: time.Now}
+	ack := receiver.Handle(message)
+	if ack != nil {
+		r.seen <- exchange{slices.Clone(message), ack}
+	}
+	return ack
+}
+
+func (r goReceiver) port() string { return r.at }
+
+func (r goReceiver) next(t *testing.T) exchange {
+	t.Helper()
+	select {
+	case e := <-r.seen:
+		return e
+	case <-time.After(patience):
+		t.Fatal("the receiver acknowledged a message that it has not seen")
+	}
+	panic("not reached")
+}
+
+func serverTLS(t *testing.T, files *tlsFiles) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(files.certificate, files.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(files.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+}
