@@ -6,12 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"cordon/gateway/audit"
 	"cordon/protocols/reason"
@@ -136,51 +133,5 @@ func TestGatewayThatDoesNotStartLeavesNothing(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(os.TempDir()); len(left) != 0 {
 		t.Errorf("%s is left", left[0].Name())
-	}
-}
-
-// What the demo says to type really works, as far as the programs are there.
-func TestLinesToTypeWork(t *testing.T) {
-	st := stage(t)
-	_, dicomPort, _ := net.SplitHostPort(st.DICOM)
-	_, hl7Port, _ := net.SplitHostPort(st.HL7)
-	s := site{dir: t.TempDir()}
-	s.dicomPort, _ = strconv.Atoi(dicomPort)
-	s.hl7Port, _ = strconv.Atoi(hl7Port)
-	if err := errors.Join(s.prepare(), s.writeTries(st.study, st.desk)); err != nil {
-		t.Fatal(err)
-	}
-	typed := 0
-	for line := range strings.Lines(s.next(false)) {
-		command, ok := strings.CutPrefix(strings.TrimSpace(line), "passes ")
-		if !ok {
-			continue
-		}
-		typed++
-		command = strings.TrimSpace(command)
-		program, _, _ := strings.Cut(command, " ")
-		t.Run(program, func(t *testing.T) {
-			if _, err := exec.LookPath(program); err != nil {
-				if os.Getenv("CORDON_REQUIRE_PEERS") != "" {
-					t.Fatal(err)
-				}
-				t.Skipf("LEFT OUT: %s is not installed; what the demo says to type was not tried", program)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			out, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%s\n%v\n%s", command, err, out)
-			}
-			if program == "bash" && !strings.Contains(string(out), "\nMSA|AA|") {
-				t.Errorf("%s\nprints %q", command, out)
-			}
-			if got := st.servers.take(); len(got) != 1 {
-				t.Errorf("the server received %d objects or messages, not 1", len(got))
-			}
-		})
-	}
-	if typed != 2 {
-		t.Errorf("%d lines pass, not 2", typed)
 	}
 }

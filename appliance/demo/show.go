@@ -17,10 +17,10 @@ import (
 
 // Show prints audit records as a table of verdicts while they come.
 //
-//	time      device       unit                                          verdict       reason
-//	10:42:01  ct-3         C-STORE-RQ ×24  CT Image Storage  3.2 MB      allow
-//	10:42:02  ct-3         A-ASSOCIATE-RQ  ARCHIVE9                      refuse        dicom.called-ae
-//	                       → fix: Correct the called AE title on the device, or …
+//	time      device      unit                                              verdict       reason
+//	10:42:01  ct-3        C-STORE-RQ ×24  CT Image Storage  3.2 MB          allow
+//	10:42:02  ct-3        A-ASSOCIATE-RQ  ARCHIVE9  250 B                   refuse        dicom.called-ae
+//	                      → fix: Correct the called AE title on the device, or …
 //
 // Equal allowed units that follow each other become one line, printed when another comes or when
 // nothing comes for a moment.
@@ -48,8 +48,8 @@ type row struct {
 const (
 	width      = 110 // columns
 	deviceAt   = 10
-	unitAt     = 23
-	unitWidth  = 44
+	unitAt     = 22
+	unitWidth  = 48
 	verdictAt  = unitAt + unitWidth + 2
 	codeAt     = verdictAt + 14
 	mergeQuiet = 300 * time.Millisecond
@@ -148,10 +148,11 @@ func (s *Show) line(r row, times int) {
 	if times > 1 {
 		what += fmt.Sprintf(" ×%d", times)
 	}
-	for _, more := range []string{r.found, size(r.bytes)} {
-		if more != "" {
-			what += "  " + more
-		}
+	if r.found != r.unit && r.found != "" {
+		what += "  " + r.found
+	}
+	if with := what + "  " + size(r.bytes); r.bytes > 0 && utf8.RuneCountInString(with) <= unitWidth {
+		what = with
 	}
 	verdict := r.verdict
 	if verdict == "allow" && r.would == "refuse" {
@@ -172,7 +173,7 @@ func (s *Show) line(r row, times int) {
 func (s *Show) fix(r row) {
 	words := strings.Fields(reason.Lookup(reason.Code(r.code)).Do)
 	if r.rule != "" {
-		words = append(words, "("+strings.ReplaceAll(r.rule, " ", ", ")+")")
+		words = append(words, strings.Fields("("+r.rule+")")...)
 	}
 	text, indent := strings.Repeat(" ", unitAt)+"→ fix:", strings.Repeat(" ", unitAt+6)
 	for _, w := range words {
@@ -213,8 +214,6 @@ func runeAt(s string, n int) int {
 // size writes a number of bytes as people read it.
 func size(n int64) string {
 	switch {
-	case n <= 0:
-		return ""
 	case n < 1000:
 		return fmt.Sprintf("%d B", n)
 	case n < 1000_000:

@@ -25,19 +25,23 @@ func TestTable(t *testing.T) {
 			code: "dicom.called-ae", rule: "devices/ct-3.yaml:1:1 flows.archive.to"})
 		s.add(row{at: at(31), device: "us-2", unit: "A-ASSOCIATE-RQ", found: "Secondary Capture Image Storage, and then some more",
 			verdict: "allow", would: "refuse", code: "dicom.abstract-syntax", bytes: 2_000_000})
-		s.add(row{at: at(32), device: "a-device-of-long-name", unit: "ORU^R01", verdict: "allow", would: "allow"})
+		s.add(row{at: at(31), device: "us-2", unit: "C-STORE-RQ", found: "Secondary Capture Image Storage",
+			verdict: "allow", would: "refuse", code: "dicom.abstract-syntax", bytes: 2_000_000})
+		s.add(row{at: at(32), device: "a-device-of-long-name", unit: "ORU^R01", found: "ORU^R01", verdict: "allow", would: "allow", bytes: 300})
 		time.Sleep(mergeQuiet) // of the bubble's clock: nothing more comes
 		synctest.Wait()
 		want := `
-time      device       unit                                          verdict       reason
-12:00:00  ct-3         A-ASSOCIATE-RQ  230 B                         allow
-12:00:01  ct-3         C-STORE-RQ ×24  CT Image Storage  3.2 MB      allow
-12:00:30  ct-3         A-ASSOCIATE-RQ  ARCHIVE9                      refuse        dicom.called-ae
-                       → fix: Correct the called AE title on the device, or add it to the upstream in
-                              site.yaml (ae or was.ae). (devices/ct-3.yaml:1:1, flows.archive.to)
-12:00:31  us-2         A-ASSOCIATE-RQ  Secondary Capture Image Sto…  would refuse  dicom.abstract-syntax
-                       → fix: Add the SOP class to the flow's allow list if the device needs it.
-12:00:32  a-device-o…  ORU^R01                                       allow
+time      device      unit                                              verdict       reason
+12:00:00  ct-3        A-ASSOCIATE-RQ  230 B                             allow
+12:00:01  ct-3        C-STORE-RQ ×24  CT Image Storage  3.2 MB          allow
+12:00:30  ct-3        A-ASSOCIATE-RQ  ARCHIVE9                          refuse        dicom.called-ae
+                      → fix: Correct the called AE title on the device, or add it to the upstream in site.yaml
+                             (ae or was.ae). (devices/ct-3.yaml:1:1 flows.archive.to)
+12:00:31  us-2        A-ASSOCIATE-RQ  Secondary Capture Image Storage…  would refuse  dicom.abstract-syntax
+                      → fix: Add the SOP class to the flow's allow list if the device needs it.
+12:00:31  us-2        C-STORE-RQ  Secondary Capture Image Storage       would refuse  dicom.abstract-syntax
+                      → fix: Add the SOP class to the flow's allow list if the device needs it.
+12:00:32  a-device-…  ORU^R01  300 B                                    allow
 `
 		if got := "\n" + out.String(); got != want {
 			t.Errorf("got:%s\nwant:%s", got, want)
