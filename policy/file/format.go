@@ -104,7 +104,7 @@ func flow(n *Node) string {
 		return "[" + strings.Join(items, ", ") + "]"
 	case Word:
 		if n.Quoted || !plain(n.Value) {
-			return quote(n.Value)
+			return Quote(n.Value)
 		}
 	}
 	return n.Value
@@ -114,7 +114,7 @@ func quoteKey(k string) string {
 	if plain(k) {
 		return k
 	}
-	return quote(k)
+	return Quote(k)
 }
 
 // plain tells whether a text needs no quotes, wherever it stands.
@@ -132,8 +132,8 @@ func plain(s string) bool {
 	return true
 }
 
-// quote writes a text in double quotes (YAML 1.2 §7.3.1).
-func quote(s string) string {
+// Quote writes a text in double quotes (YAML 1.2 §7.3.1).
+func Quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
