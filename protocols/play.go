@@ -70,6 +70,7 @@ type player struct {
 	win  [2][]byte
 	need [2]int
 	todo [2][]step // what a side's last plan still has to do, in order
+	far  bool      // there is a far leg: something was sent to it, or came from it
 	out  Played
 }
 
@@ -84,6 +85,7 @@ func (pl *player) feed(from Side, b []byte) bool {
 	// The window is a fresh copy each time, so that a conversation that keeps an alias of an
 	// earlier one reads stale bytes and fails its test.
 	pl.win[from] = append(append([]byte(nil), pl.win[from]...), b...)
+	pl.far = pl.far || from == Far
 	for {
 		pl.work(from)
 		win := pl.win[from]
@@ -113,7 +115,7 @@ func (pl *player) feed(from Side, b []byte) bool {
 func (pl *player) draining(from Side) bool {
 	own, other := pl.out.Ending[from], pl.out.Ending[from.Other()]
 	if own == FIN {
-		return other != Open || len(pl.out.Toward[from.Other()]) == 0
+		return other != Open || !pl.far
 	}
 	return own != Open
 }
@@ -132,6 +134,7 @@ func (pl *player) tell(e Event) {
 func (pl *player) adopt(from Side) {
 	for _, o := range pl.plan.Ops() {
 		st := step{Op: o}
+		pl.far = pl.far || o.Kind == OpPass && from == Near || o.Kind == OpSend && o.To == Far
 		if o.Kind == OpSend {
 			st.made = append(st.made, pl.plan.Made(o)...)
 		}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cordon/appliance/screen"
+	"cordon/policy"
+)
+
+// deviceView is a device as `cordon device show` prints it.
+type deviceView struct {
+	Device   string            `json:"device"`
+	Tier     string            `json:"tier,omitempty"`
+	State    string            `json:"state"`
+	About    map[string]string `json:"about,omitempty"`
+	Address  []string          `json:"address,omitempty"`
+	AETitles []string          `json:"ae_titles,omitempty"`
+	File     string            `json:"file"`
+	Flows    []flowView        `json:"flows"`
+}
+
+type flowView struct {
+	Flow     string `json:"flow"`
+	Protocol string `json:"protocol"`
+	Mode     string `json:"mode"`
+	HeardOn  string `json:"heard_on"`
+	To       string `json:"to"`
+	Address  string `json:"address"`
+	Tunnel   string `json:"tunnel"`
+	File     string `json:"file"`
+}
+
+func viewDevice(p *policy.Policy, d *policy.Device) deviceView {
+	v := deviceView{
+		Device: d.Name, Tier: d.Tier, State: string(d.State), About: d.About, AETitles: d.AETitles, File: d.Origin,
+		Flows: []flowView{},
+	}
+	for _, a := range d.Prefixes {
+		v.Address = append(v.Address, a.String())
+	}
+	for _, f := range p.Flows {
+		if f.Device == d {
+			v.Flows = append(v.Flows, flowView{
+				Flow: f.Name, Protocol: string(f.Protocol), Mode: f.Mode.String(), HeardOn: f.Listener.Address,
+				To: f.To.Name, Address: f.To.Address, Tunnel: f.To.Tunnel.Name, File: f.Origin,
+			})
+		}
+	}
+	return v
+}
+
+func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Device) error {
+	v := viewDevice(p, d)
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), v)
+	}
+	out := screen.New(cmd.OutOrStdout())
+	out.Printf("%s  %s, tier %s, from %s\n", screen.Coloured(v.Device, screen.Bold), v.State, v.Tier, v.File)
+	keys := make([]string, 0, len(v.About))
+	for k := range v.About {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		out.Printf("  %s: %s\n", k, v.About[k])
+	}
+	out.Printf("  address: %s\n  AE titles: %s\n\n", strings.Join(v.Address, ", "), strings.Join(v.AETitles, ", "))
+	t := out.Table("FLOW", "PROTOCOL", "MODE", "HEARD ON", "TO", "THROUGH", "FILE")
+	for _, f := range v.Flows {
+		t.Row(screen.Plain(f.Flow), screen.Plain(f.Protocol), screen.Plain(f.Mode), screen.Plain(f.HeardOn),
+			screen.Plain(fmt.Sprintf("%s (%s)", f.To, f.Address)), screen.Plain(f.Tunnel), screen.Plain(f.File))
+	}
+	t.Flush()
+	out.Printf("\ncordon device show %s --effective prints the merged policy with the origin of each line.\n", v.Device)
+	return nil
+}

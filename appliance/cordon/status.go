@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cordon/appliance/screen"
+	"cordon/gateway"
+	"cordon/policy"
+)
+
+// controlSocket finds the socket of the gateway that a configuration describes.
+func (o *options) client(socket string) (gateway.Client, error) {
+	if socket != "" {
+		return gateway.Client{Socket: socket}, nil
+	}
+	p, err := loadPolicy(o.config)
+	if err != nil {
+		return gateway.Client{}, fmt.Errorf("finding the control socket: %w\n(or name it with --socket)", err)
+	}
+	return gateway.Client{Socket: p.Box.Control}, nil
+}
+
+func newStatus(o *options) *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show who talks, who is refused, since when, why and what to do",
+		Long: `Ask the running gateway, through its control socket, how each device and flow is.
+
+States of a flow:
+  ok            what comes is allowed
+  silent        nothing was heard yet
+  refusing      the last unit was refused, or one in the last five minutes
+  would-refuse  it passed (learn, shadow), but enforce would have refused it
+  down          the server cannot be reached
+  held          the device is quarantined or retired`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.client(socket)
+			if err != nil {
+				return err
+			}
+			st, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), st)
+			}
+			showStatus(cmd.OutOrStdout(), st, time.Now())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&socket, "socket", "", "`path` of the control socket (default: control.socket in cordon.yaml)")
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+var stateColour = map[string]screen.Colour{
+	gateway.FlowOK: screen.Green, gateway.FlowSilent: screen.Grey, gateway.FlowRefusing: screen.Red,
+	gateway.FlowWouldRefuse: screen.Yellow, gateway.FlowDown: screen.Red, gateway.FlowHeld: screen.Yellow,
+}
+
+func showStatus(w io.Writer, st gateway.Status, now time.Time) {
+	out := screen.New(w)
+	state := "running"
+	if st.Draining {
+		state = "draining"
+	}
+	out.Printf("%s  %s since %s, policy %s, %s\n\n", st.Box, state, st.Since.Format(time.DateTime), st.Policy, count(st.Sessions, "session"))
+	t := out.Table("DEVICE", "FLOW", "MODE", "STATE", "UPSTREAM", "LAST GOOD", "REFUSED", "LAST REFUSAL")
+	for _, f := range st.Flows {
+		refusal := ""
+		if r := f.LastRefusal; r != nil {
+			refusal = fmt.Sprintf("%s ago: %s %s", screen.Age(now.Sub(r.Time)), r.Unit, r.Reason)
+		}
+		flow := f.Flow
+		if flow == "" {
+			flow = "(none fits)"
+		}
+		t.Row(screen.Plain(f.Device), screen.Plain(flow), screen.Plain(f.Mode), screen.Coloured(f.State, stateColour[f.State]),
+			screen.Plain(f.Upstream), screen.Plain(ago(f.LastGood, now)), screen.Plain(fmt.Sprint(f.Refused)), screen.Plain(refusal))
+	}
+	t.Flush()
+	for _, f := range st.Flows {
+		if f.Do != "" {
+			out.Printf("\n%s %s/%s: %s\n", screen.Coloured("●", stateColour[f.State]), f.Device, f.Flow, trouble(f, now))
+			out.Printf("  what to do: %s\n", f.Do)
+		}
+	}
+	showRest(out, st, now)
+}
+
+// trouble says in one line who is refused, since when and why.
+func trouble(f gateway.FlowStatus, now time.Time) string {
+	if f.State == gateway.FlowDown {
+		return fmt.Sprintf("upstream %s has not been reached for %s: %s", f.Upstream, ago(f.DownSince, now), f.Problem)
+	}
+	r := f.LastRefusal
+	if r == nil {
+		return f.State
+	}
+	found := ""
+	if r.Found != "" {
+		found = fmt.Sprintf(" (found %q)", r.Found)
+	}
+	return fmt.Sprintf("%s from the %s, %s ago, session %s: %s%s", r.Unit, r.From, screen.Age(now.Sub(r.Time)), r.Session, f.Meaning, found)
+}
+
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return screen.Age(now.Sub(*t))
+}
+
+func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
+	if len(st.Unknown) > 0 {
+		out.Printf("\nConnections closed unread:\n")
+		for _, u := range st.Unknown {
+			out.Printf("  %s on %s: %s, %d times, last %s ago\n", u.Address, u.Listener, u.Reason, u.Count, screen.Age(now.Sub(u.Last)))
+		}
+	}
+	for _, t := range st.Tunnels {
+		if !t.Up {
+			out.Printf("\n%s tunnel %s: %s\n", screen.Coloured("●", screen.Red), t.Name, t.Problem)
+		}
+	}
+	for _, u := range st.Uninspected {
+		until := "with no end"
+		if u.Until != nil {
+			until = "until " + u.Until.Format(time.DateOnly)
+		}
+		out.Printf("\n%s upstream %s (%s) is reached in plaintext: %s; owner %s, %s\n", screen.Coloured("●", screen.Yellow), u.Upstream, u.Address, u.Reason, u.Owner, until)
+	}
+	if st.Reload != nil && st.Reload.Problem != "" {
+		out.Printf("\n%s the last reload, %s ago, was refused; the policy before it is in force:\n%s\n", screen.Coloured("●", screen.Red), screen.Age(now.Sub(st.Reload.At)), st.Reload.Problem)
+	}
+	if st.AuditLost > 0 {
+		out.Printf("\n%s %d audit records could not be written\n", screen.Coloured("●", screen.Red), st.AuditLost)
+	}
+}
+
+// notFound is the error for a device that the policy does not have.
+func notFound(p *policy.Policy, name string) error {
+	known := make([]string, 0, len(p.Devices))
+	for _, d := range p.Devices {
+		known = append(known, d.Name)
+	}
+	return failure{exitFailed, fmt.Errorf("no device %q in the policy; it has %v", name, known)}
+}

@@ -1,0 +1,207 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+	"cordon/tunnels"
+)
+
+// direction reads one side of a session and carries out what the conversation plans for it.
+type direction struct {
+	s    *session
+	side protocols.Side
+	win  window
+	need int // bytes the window should have before Step is worth calling
+	job  job
+
+	streaming atomic.Bool // bytes pass unseen; the sweeper looks at it
+}
+
+// run reads until the side ends. It is the only reader of its leg.
+func (d *direction) run() {
+	defer d.s.finished(d)
+	defer d.win.free()
+	for {
+		err := d.fill()
+		if err != nil {
+			d.ended(err)
+			return
+		}
+		for d.win.len() > 0 && d.win.len() >= d.need {
+			if !d.step() {
+				break
+			}
+		}
+		d.win.shrink()
+	}
+}
+
+// fill waits for bytes and appends them to the window. The window takes memory only when there
+// is something to read.
+func (d *direction) fill() error {
+	conn := d.s.legs[d.side].conn
+	idler, _ := conn.(tunnels.Idler)
+	for {
+		if idler != nil && d.win.len() == 0 {
+			d.win.free()
+			if err := idler.Await(); err != nil {
+				return err
+			}
+		}
+		room, how := d.win.room(d.s.windowCap())
+		if how != roomy {
+			d.overflow(how)
+			continue
+		}
+		var n int
+		var err error
+		if idler != nil && d.win.len() == 0 {
+			n, err = idler.TryRead(room)
+		} else {
+			n, err = conn.Read(room)
+		}
+		if errors.Is(err, tunnels.ErrNothing) {
+			continue
+		}
+		d.win.end += n
+		d.s.progress.Add(int64(n))
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// overflow tells the conversation that it holds too much and forgets what was held.
+func (d *direction) overflow(how grown) {
+	code := reason.CapHold
+	if how == overBudget {
+		code = reason.CapBudget
+	}
+	d.s.tell(protocols.Event{Kind: protocols.Overflow, Side: d.side, Reason: code})
+	d.s.ensureEnding()
+	d.win.consume(d.win.len())
+}
+
+// step shows the window to the conversation and carries out its plan. It returns false when
+// nothing was settled.
+func (d *direction) step() bool {
+	s, j := d.s, &d.job
+	s.mu.Lock()
+	if s.draining(d.side) {
+		s.mu.Unlock()
+		d.win.consume(d.win.len()) // what comes after the end is nobody's
+		d.need = 0
+		return false
+	}
+	s.step(d.side, d.win.bytes(), &j.plan)
+	settled := j.plan.Settled()
+	d.need, _ = j.plan.Waiting()
+	j.reserve(s, d.side)
+	s.pace(&j.plan)
+	dial := d.side == protocols.Near && s.legs[protocols.Far].conn == nil && j.plan.Sends(protocols.Far, d.side)
+	if !dial {
+		s.record(&j.plan)
+	}
+	s.mu.Unlock()
+
+	if !dial || d.dial() {
+		d.carryOut()
+	}
+	return settled > 0
+}
+
+// ended tells the conversation how the side ended, unless it ended it itself.
+func (d *direction) ended(err error) {
+	kind := protocols.Lost
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		kind = protocols.Closed
+	}
+	d.s.gone(d.side, kind)
+}
+
+// dial connects to the upstream that the plan has bytes for, before anything of it is recorded:
+// what does not get there was not allowed. It returns false when the conversation was told that
+// this failed; the plan is void then.
+func (d *direction) dial() bool {
+	s, j := d.s, &d.job
+	code := s.connect(&j.plan)
+	if code == "" {
+		s.mu.Lock()
+		s.record(&j.plan)
+		s.mu.Unlock()
+		return true
+	}
+	j.release(s)
+	d.win.consume(d.win.len())
+	s.tell(protocols.Event{Kind: protocols.DialFailed, Side: protocols.Far, Reason: code})
+	s.ensureEnding()
+	return false
+}
+
+// carryOut does what the plan says, in order, then ends the legs that it ends.
+func (d *direction) carryOut() {
+	s, j := d.s, &d.job
+	s.reset(&j.plan)
+	ops := j.plan.Ops()
+	for i := range ops {
+		switch op := &ops[i]; op.Kind {
+		case protocols.OpSend:
+			s.write(j, op.To, j.plan.Made(*op))
+		case protocols.OpPass:
+			d.pass(op.N)
+		case protocols.OpDrop:
+			d.drop(op.N)
+		}
+	}
+	s.shut(j)
+	j.release(s)
+}
+
+// pass forwards the next n bytes of this side, reading on when the window has fewer.
+func (d *direction) pass(n int64) {
+	to := d.side.Other()
+	for {
+		k := min(n, int64(d.win.len()))
+		d.s.write(&d.job, to, d.win.bytes()[:k])
+		d.win.consume(int(k))
+		if n -= k; n == 0 {
+			return
+		}
+		if !d.more() {
+			return
+		}
+	}
+}
+
+// drop drains the next n bytes of this side.
+func (d *direction) drop(n int64) {
+	for {
+		k := min(n, int64(d.win.len()))
+		d.win.consume(int(k))
+		if n -= k; n == 0 || !d.more() {
+			return
+		}
+	}
+}
+
+// more reads for a settlement that reaches beyond the window. When the side ends there, it says
+// so to the conversation and returns false.
+func (d *direction) more() bool {
+	d.streaming.Store(true)
+	defer d.streaming.Store(false)
+	room, how := d.win.room(readSize)
+	if how != roomy {
+		return false
+	}
+	n, err := d.s.legs[d.side].conn.Read(room)
+	d.win.end += n
+	d.s.progress.Add(int64(n))
+	return n > 0 || err == nil // the error comes again in fill
+}

@@ -1,0 +1,258 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cordon/gateway/audit"
+	"cordon/policy"
+	"cordon/protocols"
+	"cordon/protocols/reason"
+	"cordon/tunnels"
+)
+
+// Options is what a gateway is made of.
+type Options struct {
+	Policy *policy.Policy
+	Log    *slog.Logger
+	Audit  *audit.Log
+	// Load reads the policy again; nil when it cannot change.
+	Load func() (*policy.Policy, error)
+	// Watch names directories whose changes lead to a reload once they are quiet.
+	Watch []string
+	// Version of the program, for status.
+	Version string
+}
+
+// Gateway hears on listeners and runs the sessions of one box.
+type Gateway struct {
+	opts     Options
+	log      *slog.Logger
+	store    *policy.Store
+	audit    *audit.Log
+	metrics  *metrics
+	accounts accounts
+	tunnels  *tunnelSet
+	// dialUpstream connects to where a flow leads; tests put networks of their own here.
+	dialUpstream func(context.Context, *policy.Flow) (tunnels.Conn, error)
+	unknown      unknownPeers
+	budget       budget
+	clock        atomic.Int64 // seconds since the start, plus one; coarse
+	began        time.Time
+
+	ctx     context.Context // of dials; ends when draining is over
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when all sessions are over
+
+	mu        sync.Mutex
+	listeners map[string]*listener // by address
+	sessions  map[*session]struct{}
+	scratch   []*session
+	draining  bool
+	empty     *sync.Cond // broadcast when a session ends
+	perPeer   map[string]int
+
+	reloading sync.Mutex
+	reloads   reloadState
+	ids       struct {
+		prefix string
+		next   atomic.Uint64
+	}
+}
+
+// New makes a gateway and checks all that can be checked before it hears anything: certificates
+// load, addresses can be bound. Nothing is half-started: on an error all is closed again.
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{
+		opts: o, log: o.Log, store: policy.NewStore(o.Policy), audit: o.Audit, began: time.Now(),
+		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, perPeer: map[string]int{},
+		stopped: make(chan struct{}),
+	}
+	g.clock.Store(1)
+	g.budget.limit = o.Policy.Box.Budget
+	g.empty = sync.NewCond(&g.mu)
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	var seed [3]byte
+	rand.Read(seed[:])
+	g.ids.prefix = hex.EncodeToString(seed[:]) + "-"
+	g.metrics = newMetrics(g)
+	g.accounts.init()
+	g.tunnels = newTunnelSet()
+	g.dialUpstream = g.dial
+	if err := g.tunnels.prepare(o.Policy); err != nil {
+		return nil, err
+	}
+	if _, err := g.open(o.Policy); err != nil {
+		g.closeListeners()
+		g.tunnels.close()
+		return nil, err
+	}
+	g.accounts.follow(o.Policy)
+	return g, nil
+}
+
+// Run accepts connections until ctx ends, then drains: listeners refuse in the protocol's own
+// words, what is under way finishes within the grace period, and what is left is ended.
+func (g *Gateway) Run(ctx context.Context) error {
+	go g.sweep()
+	g.mu.Lock()
+	for _, l := range g.listeners {
+		go l.serve()
+	}
+	g.mu.Unlock()
+	stopWatching := g.watch(ctx)
+	<-ctx.Done()
+	stopWatching()
+	g.drain()
+	return nil
+}
+
+// drain ends the gateway gracefully.
+func (g *Gateway) drain() {
+	grace := g.store.Current().Box.Grace
+	g.log.Info("draining", "grace", grace.String(), "sessions", g.sessionCount())
+	g.mu.Lock()
+	g.draining = true
+	g.mu.Unlock()
+	for _, s := range g.live() {
+		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: reason.SessionShutdown})
+	}
+	if !g.waitEmpty(grace) {
+		for _, s := range g.live() {
+			s.tell(protocols.Event{Kind: protocols.Revoked, Reason: reason.SessionShutdown})
+			s.ensureEnding()
+		}
+		if !g.waitEmpty(lastWords) {
+			for _, s := range g.live() {
+				s.kill()
+			}
+			g.waitEmpty(lastWords)
+		}
+	}
+	g.closeListeners()
+	g.cancel()
+	close(g.stopped)
+	g.tunnels.close()
+	g.log.Info("stopped")
+}
+
+// waitEmpty waits until no session is left, at most so long.
+func (g *Gateway) waitEmpty(limit time.Duration) bool {
+	late := false
+	timer := time.AfterFunc(limit, func() {
+		g.mu.Lock()
+		late = true
+		g.mu.Unlock()
+		g.empty.Broadcast()
+	})
+	defer timer.Stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.sessions) > 0 && !late {
+		g.empty.Wait()
+	}
+	return len(g.sessions) == 0
+}
+
+// live returns the sessions there are. The slice is reused by the next call of the same
+// goroutine's kind, so only the sweeper and drain call it, one after the other.
+func (g *Gateway) live() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*session, 0, len(g.sessions))
+	for s := range g.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+func (g *Gateway) sessionCount() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sessions)
+}
+
+// admit registers a session. It returns why the session may only be refused, or "".
+func (g *Gateway) admit(s *session) reason.Code {
+	p := g.store.Current()
+	perPeer := 0
+	for _, f := range s.candidates {
+		perPeer = max(perPeer, f.Limits.Sessions)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sessions[s] = struct{}{}
+	g.perPeer[s.peer]++
+	switch {
+	case g.draining:
+		return reason.SessionShutdown
+	case len(g.sessions) > p.Box.Sessions, g.perPeer[s.peer] > perPeer:
+		return reason.SessionLimit
+	}
+	return ""
+}
+
+// crowded tells whether there is not even room to refuse in the protocol's own words.
+func (g *Gateway) crowded() bool {
+	limit := g.store.Current().Box.Sessions
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sessions) >= limit+limit/8+8
+}
+
+// forget takes a session that is over out of the books.
+func (g *Gateway) forget(s *session) {
+	if s.account != nil {
+		s.account.sessions.Add(-1)
+	}
+	g.mu.Lock()
+	delete(g.sessions, s)
+	if g.perPeer[s.peer]--; g.perPeer[s.peer] <= 0 {
+		delete(g.perPeer, s.peer)
+	}
+	empty := len(g.sessions) == 0
+	g.mu.Unlock()
+	if empty {
+		g.empty.Broadcast()
+	}
+	s.log.Debug("session over", "peer", s.peer, "duration", time.Since(s.began).Round(time.Millisecond).String())
+}
+
+// nextID makes a session's identifier: a prefix that differs from run to run, and a number.
+func (g *Gateway) nextID() string {
+	return g.ids.prefix + strconv.FormatUint(g.ids.next.Add(1), 36)
+}
+
+// newControlID appends a message control ID (MSH-10) for an acknowledgment of our own: at most
+// 20 bytes, unique over restarts.
+func (g *Gateway) newControlID(dst []byte) []byte {
+	dst = append(dst, 'C')
+	dst = append(dst, g.ids.prefix...)
+	return strconv.AppendUint(dst, g.ids.next.Add(1), 36)
+}
+
+// closeListeners stops hearing.
+func (g *Gateway) closeListeners() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.listeners {
+		if err := l.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			g.log.Warn("closing a listener", "address", l.address, "error", err)
+		}
+	}
+}
+
+// Abandon closes a gateway that was made and never run; after Run it does nothing more.
+func (g *Gateway) Abandon() {
+	g.closeListeners()
+	g.cancel()
+	g.tunnels.close()
+}

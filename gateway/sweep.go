@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"time"
+
+	"cordon/protocols"
+)
+
+// sweepEvery is how often timers are looked at. One sweeper for all sessions, once a second, is
+// what lets a unit pass without arming a timer of its own.
+const sweepEvery = time.Second
+
+// progressStep is how many bytes a message must move for its timer to start anew.
+const progressStep = 4 << 10
+
+// watch is what the sweeper remembers of a session.
+type watch struct {
+	epoch    uint32 // of the timer it watches
+	since    time.Time
+	progress int64 // bytes read by then
+	told     bool  // that the timer expired
+}
+
+// sweep runs until the gateway's context ends.
+func (g *Gateway) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stopped:
+			return
+		case now := <-tick.C:
+			g.clock.Add(1)
+			for _, s := range g.live() {
+				s.sweep(now)
+			}
+		}
+	}
+}
+
+// sweep looks at a session's timer. It is called by the sweeper alone.
+func (s *session) sweep(now time.Time) {
+	w := &s.watch
+	epoch, moved := s.epoch.Load(), s.progress.Load()
+	if w.since.IsZero() || epoch != w.epoch {
+		*w = watch{epoch: epoch, since: now, progress: moved}
+	}
+	t := protocols.Timer(s.timer.Load())
+	if s.stuck() {
+		s.probe()
+		if t == protocols.Idle {
+			t = protocols.Message // bytes of a settled unit are still on their way
+		}
+	}
+	switch {
+	case t == protocols.Idle && moved != w.progress,
+		t == protocols.Message && moved-w.progress >= progressStep:
+		w.since, w.progress = now, moved
+		return
+	}
+	if now.Sub(w.since) < s.wait(t) {
+		return
+	}
+	if t == protocols.Release || w.told {
+		s.kill()
+		return
+	}
+	w.told = true
+	w.since = now // what follows has the release time to end
+	go func() {
+		s.tell(protocols.Event{Kind: protocols.Expired, Timer: t})
+		s.ensureEnding()
+	}()
+}
+
+// stuck tells whether a write or a pass-through is waiting for a peer.
+func (s *session) stuck() bool {
+	if s.near.streaming.Load() || s.far.streaming.Load() {
+		return true
+	}
+	now := s.gw.clock.Load()
+	for i := range s.legs {
+		if since := s.legs[i].writing.Load(); since != 0 && now-since >= 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// probe finds out whether a side whose direction is stuck in a write was reset meanwhile: nobody
+// reads it, so nobody else would notice.
+func (s *session) probe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.legs {
+		l := &s.legs[i]
+		if p, ok := l.conn.(interface{ Broken() bool }); ok && l.conn != nil && p.Broken() {
+			go func() { s.gone(protocols.Side(i), protocols.Lost) }()
+		}
+	}
+}
+
+// wait returns how long the timer may run.
+func (s *session) wait(t protocols.Timer) time.Duration {
+	s.mu.Lock()
+	f := s.flow
+	s.mu.Unlock()
+	if f == nil {
+		f = s.candidates[0]
+	}
+	switch t {
+	case protocols.Setup:
+		return f.Timers.Setup
+	case protocols.Message:
+		return f.Timers.Message
+	case protocols.Release:
+		return f.Timers.Release
+	default:
+		return f.Timers.Idle
+	}
+}

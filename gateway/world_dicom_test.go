@@ -1,0 +1,278 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+
+	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/endpoint"
+	"cordon/protocols/reason"
+)
+
+func mustAssociate(t *testing.T, w *world, classes ...string) *endpoint.Association {
+	t.Helper()
+	a, err := w.associate("PACS", "CT1", classes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Invariant 5: what is allowed arrives byte for byte, over mutual TLS, and is recorded.
+func TestStudyArrivesByteForByte(t *testing.T) {
+	w := newWorld(t, nil)
+	a := mustAssociate(t, w, verification, ctImage)
+	if status, err := a.Echo(); err != nil || status != 0 {
+		t.Fatalf("C-ECHO: %04X %v", status, err)
+	}
+	var sent []string
+	for i := range 20 {
+		instance := fmt.Sprintf("1.2.3.%d", i)
+		ds := image(ctImage, instance, "1.2.3", "Doe^Jane", 300_000+i*2)
+		sent = append(sent, ds)
+		if status := store(t, a, ctImage, instance, ds); status != 0 {
+			t.Fatalf("status %04X", status)
+		}
+	}
+	if err := a.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-w.pacs.ends; err != nil { // D18: a release reaches the server as a release
+		t.Errorf("the archive saw %v, want a release", err)
+	}
+	got := w.pacs.received()
+	if len(got) != len(sent) {
+		t.Fatalf("%d objects arrived, want %d", len(got), len(sent))
+	}
+	for i := range got {
+		if string(got[i].data) != sent[i] {
+			t.Errorf("object %d was altered", i)
+		}
+	}
+	w.heard(`"unit":"C-STORE-RQ"`, `"verdict":"allow"`, `"device":"ct-1"`, `"flow":"archive"`)
+}
+
+// D14, D24, reason.DICOMUID, reason.DICOMUIDMismatch: a refused object is answered with a
+// failure, nothing of it arrives, and the association goes on.
+func TestRefusedObjectIsAnsweredAndTheNextPasses(t *testing.T) {
+	w := newWorld(t, nil)
+	a := mustAssociate(t, w, ctImage, mrImage)
+	if a.Contexts[1].Result != dicom.AbstractSyntaxNotSupported {
+		t.Errorf("MR context answered %v, want abstract syntax not supported", a.Contexts[1].Result)
+	}
+	for _, c := range []struct {
+		name, command, instance, study string
+		status                         uint16
+		code                           reason.Code
+	}{
+		{"instance UID leaves its folder", "../../etc/x", "../../etc/x", "1.2.3", 0xC000, reason.DICOMUID},
+		{"study UID leaves its folder", "1.2.3.1", "1.2.3.1", "..", 0xC000, reason.DICOMUID},
+		{"command and data set disagree", "1.2.3.1", "1.2.3.2", "1.2.3", 0xA900, reason.DICOMUIDMismatch},
+	} {
+		ds := image(ctImage, c.instance, c.study, "Doe^Jane", 400_000)
+		if status := store(t, a, ctImage, c.command, ds); status != c.status {
+			t.Errorf("%s: status %04X, want %04X", c.name, status, c.status)
+		}
+		w.heard(`"unit":"C-STORE-RQ"`, `"verdict":"refuse"`, string(c.code))
+	}
+	if status := store(t, a, ctImage, "1.2.3.9", image(ctImage, "1.2.3.9", "1.2.3", "Doe^Jane", 1000)); status != 0 {
+		t.Errorf("the next object got %04X", status)
+	}
+	a.Release()
+	if got := w.pacs.received(); len(got) != 1 || got[0].instance != "1.2.3.9" {
+		t.Errorf("%d objects arrived, want the allowed one alone", len(got))
+	}
+}
+
+func TestAssociationsAreRejectedInTheirOwnWords(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, c := range []struct {
+		name, called, calling, class string
+		rj                           reason.RJ
+		code                         reason.Code
+	}{
+		{"called AE title", "ARCHIVE", "CT1", ctImage, reason.RJ{Result: 1, Source: 1, Reason: 7}, reason.DICOMCalledAE},
+		{"calling AE title", "PACS", "OTHER", ctImage, reason.RJ{Result: 1, Source: 1, Reason: 3}, reason.DICOMCallingAE},
+		{"no context left", "PACS", "CT1", mrImage, reason.RJ{Result: 1, Source: 1, Reason: 1}, reason.DICOMNoContext},
+	} {
+		_, err := w.associate(c.called, c.calling, c.class)
+		var rj *endpoint.Rejected
+		if !errors.As(err, &rj) || rj.RJ != c.rj {
+			t.Errorf("%s: %v, want RJ %+v", c.name, err, c.rj)
+		}
+		w.heard(`"verdict":"refuse"`, string(c.code))
+	}
+	select {
+	case <-w.pacs.ends:
+		t.Error("the archive was dialled for a rejected association")
+	default:
+	}
+}
+
+// D10: what is not DICOM is refused at once.
+func TestOtherProtocolsAreRefusedAtOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, s := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", "hello\n", "\xde\xad\xbe\xef"} {
+		c := w.dial(w.dicom)
+		io.WriteString(c, s)
+		got, _ := io.ReadAll(c)
+		if want := dicom.AppendAbort(nil, reason.Abort{Source: 2, Reason: 1}); !bytes.Equal(got, want) {
+			t.Errorf("%q was answered with % X, want an A-ABORT", s, got)
+		}
+	}
+	w.heard(string(reason.DICOMNotDICOM))
+}
+
+// reason.SessionUnknownPeer: a stranger is closed unread and remembered.
+func TestUnknownPeerIsClosedUnread(t *testing.T) {
+	w := newWorld(t, nil)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}
+	c, err := d.Dial("tcp", w.dicom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, _ := io.ReadAll(c); len(b) != 0 {
+		t.Errorf("a stranger was sent % X", b)
+	}
+	w.heard(string(reason.SessionUnknownPeer), "127.0.0.77")
+	u := w.gw.Status().Unknown
+	if len(u) != 1 || u[0].Address != "127.0.0.77" || u[0].Reason != reason.SessionUnknownPeer {
+		t.Errorf("status remembers %+v", u)
+	}
+}
+
+// reason.UpstreamUnreachable: the device sees a transient rejection, which it will try again.
+func TestArchiveAwayIsATransientRejection(t *testing.T) {
+	w := newWorld(t, nil)
+	w.pacs.ln.Close()
+	_, err := w.associate("PACS", "CT1", ctImage)
+	var rj *endpoint.Rejected
+	if !errors.As(err, &rj) || rj.Result != 2 {
+		t.Errorf("got %v, want a transient rejection", err)
+	}
+	w.heard(string(reason.UpstreamUnreachable))
+	for _, f := range w.gw.Status().Flows {
+		if f.Device == "ct-1" && (f.State != FlowDown || f.Problem == "" || f.Do == "") {
+			t.Errorf("status says %+v", f)
+		}
+	}
+}
+
+// reason.UpstreamIdentity: a server that cannot prove its name gets nothing.
+func TestArchiveWithTheWrongNameGetsNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	site := fmt.Sprintf(strings.ReplaceAll(worldSite, "pacs.test", "another.test"), w.pacs.address, w.his.address)
+	writeSite(t, w.dir, map[string]string{"site.yaml": site})
+	if err := w.gw.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.associate("PACS", "CT1", ctImage)
+	var rj *endpoint.Rejected
+	if !errors.As(err, &rj) || rj.Result != 2 {
+		t.Errorf("got %v, want a transient rejection", err)
+	}
+	w.heard(string(reason.UpstreamIdentity))
+}
+
+// D17: an abort by either side reaches the other with its source and reason.
+func TestAbortIsRelayed(t *testing.T) {
+	w := newWorld(t, nil)
+	a := mustAssociate(t, w, ctImage)
+	store(t, a, ctImage, "1.2.3.1", image(ctImage, "1.2.3.1", "1.2.3", "X", 100))
+	a.Abort()
+	var ab *endpoint.Aborted
+	if err := <-w.pacs.ends; !errors.As(err, &ab) || ab.Source != 0 {
+		t.Errorf("the archive saw %v, want the device's abort", err)
+	}
+}
+
+// G3: a reset by the device frees the server's leg at once, with an abort.
+func TestResetByTheDeviceReachesTheArchive(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.dial(w.dicom)
+	a, err := endpoint.Associate(c, endpoint.Request{Called: "PACS", Calling: "CT1",
+		Contexts: []endpoint.Context{{Abstract: ctImage, Transfer: []string{explicitVRLittle}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store(t, a, ctImage, "1.2.3.1", image(ctImage, "1.2.3.1", "1.2.3", "X", 100))
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+	if err := <-w.pacs.ends; err == nil {
+		t.Error("the archive saw a release, want an abort or a lost connection")
+	}
+}
+
+// D23: a huge object passes with bounded memory.
+func TestHugeObjectPassesInBoundedMemory(t *testing.T) {
+	const size = 512 << 20
+	var got int64
+	w := newWorld(t, nil)
+	srv := &endpoint.Server{Store: func(s *endpoint.Stored, data io.Reader) uint16 {
+		got, _ = io.Copy(io.Discard, data)
+		return endpoint.StatusSuccess
+	}}
+	ln := w.listen("pacs")
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			srv.Serve(c)
+		}
+	}()
+	writeSite(t, w.dir, map[string]string{"site.yaml": fmt.Sprintf(worldSite, ln.Addr(), w.his.address)})
+	if err := w.gw.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	head := image(ctImage, "1.2.3.1", "1.2.3", "X", 0)
+	head = head[:len(head)-12] + string([]byte{0xE0, 0x7F, 0x10, 0x00, 'O', 'W', 0, 0, 0, 0, 0, 0x20}) // 512 MiB
+	data := io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, size))
+	a := mustAssociate(t, w, ctImage)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	status, err := a.Store(ctImage, "1.2.3.1", explicitVRLittle, data, int64(len(head))+size)
+	runtime.ReadMemStats(&after)
+	if err != nil || status != 0 {
+		t.Fatalf("status %04X, %v", status, err)
+	}
+	if got != int64(len(head))+size {
+		t.Errorf("%d bytes arrived, want %d", got, int64(len(head))+size)
+	}
+	if grown := int64(after.Sys) - int64(before.Sys); grown > 32<<20 {
+		t.Errorf("memory grew by %d MiB while 512 MiB passed", grown>>20)
+	}
+	a.Release()
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// In shadow the same misdeeds pass, and the records say what enforce would have done.
+func TestShadowPassesAndSaysSo(t *testing.T) {
+	w := newWorld(t, map[string]string{"devices/ct-1.yaml": strings.Replace(worldCT, "enforce", "shadow", 1)})
+	a, err := w.associate("PACS", "OTHER", mrImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := store(t, a, mrImage, "1.2.3.1", image(mrImage, "1.2.3.1", "..", "X", 100)); status != 0 {
+		t.Errorf("status %04X", status)
+	}
+	a.Release()
+	if n := len(w.pacs.received()); n != 1 {
+		t.Errorf("%d objects arrived", n)
+	}
+	w.heard(`"verdict":"allow"`, `"would":"refuse"`, string(reason.DICOMCallingAE))
+	w.heard(`"verdict":"allow"`, `"would":"refuse"`, string(reason.DICOMUID), "C-STORE-RQ")
+	for _, f := range w.gw.Status().Flows {
+		if f.Device == "ct-1" && f.State != FlowWouldRefuse {
+			t.Errorf("status says %s", f.State)
+		}
+	}
+}
