@@ -118,10 +118,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 // drain ends the gateway gracefully.
 func (g *Gateway) drain() {
 	grace := g.store.Current().Box.Grace
-	g.log.Info("draining", "grace", grace.String(), "sessions", g.sessionCount())
 	g.mu.Lock()
 	g.draining = true
 	g.mu.Unlock()
+	g.log.Info("draining", "grace", grace.String(), "sessions", g.sessionCount())
 	for _, s := range g.live() {
 		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: reason.SessionShutdown})
 	}

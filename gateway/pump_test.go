@@ -346,9 +346,13 @@ func TestTimers(t *testing.T) {
 		{"message: half of one", func(r *rig) { write(r.t, r.device, "p with no end") }, protocols.Message, time.Minute},
 		{"message: dripping less than 4 KiB a minute", func(r *rig) {
 			go func() {
-				for range 1000 {
-					time.Sleep(500 * time.Millisecond)
-					if _, err := r.device.Write([]byte("p")); err != nil {
+				drip := time.NewTicker(500 * time.Millisecond)
+				defer drip.Stop()
+				for {
+					select {
+					case <-drip.C:
+						r.device.Write([]byte("p"))
+					case <-r.gw.stopped:
 						return
 					}
 				}
@@ -387,8 +391,10 @@ func TestSlowButMovingIsNotCut(t *testing.T) {
 		write(t, r.device, fmt.Sprintf("b%d \n", n))
 		<-r.dialled
 		go func() {
+			slow := time.NewTicker(50 * time.Second)
+			defer slow.Stop()
 			for range 40 {
-				time.Sleep(50 * time.Second)
+				<-slow.C
 				write(t, r.device, strings.Repeat("s", 5000))
 			}
 			write(t, r.device, "q\n")

@@ -351,3 +351,11 @@ func (w *world) heard(texts ...string) string {
 	}
 	return line
 }
+
+// logged waits until the log has a line with that text.
+func (w *world) logged(text string) {
+	w.t.Helper()
+	if w.log.await(text) == "" {
+		w.t.Fatalf("the log does not say %q", text)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -68,8 +69,35 @@ func run(ctx context.Context, o *options, log *slog.Logger) error {
 	return nil
 }
 
-// closeAudit is how long the last audit records may take to be written.
-const closeAudit = 5 * time.Second
+// openAudit opens the audit file, in a directory that is made if need be.
+func openAudit(path string, log *slog.Logger, observe func(audit.Record)) (*audit.Log, error) {
+	if path != "-" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			return nil, fmt.Errorf("audit.file: %w", err)
+		}
+	}
+	return audit.New(audit.File(path), audit.Options{
+		Observe: observe,
+		Trouble: func(err error) {
+			if err != nil {
+				log.Error("audit records cannot be written; traffic goes on", "error", err)
+				return
+			}
+			log.Info("audit records are written again")
+		},
+	})
+}
+
+// auditGrace is how long the last audit records may take to be written.
+const auditGrace = 5 * time.Second
+
+func closeAudit(records *audit.Log, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), auditGrace)
+	defer cancel()
+	if err := records.Close(ctx); err != nil {
+		log.Error("closing the audit", "error", err)
+	}
+}
 
 // serve starts a gateway with all that belongs to it; observe, when not nil, is shown every audit
 // record. It returns when connections are accepted; stop drains and ends it. On an error nothing
@@ -92,11 +120,11 @@ func serve(ctx context.Context, config string, log *slog.Logger, observe func(au
 		}
 	}()
 
-	records, err := openAudit(p.Box.Audit, observe)
+	records, err := openAudit(p.Box.Audit, log, observe)
 	if err != nil {
 		return nil, err
 	}
-	undo = append(undo, func() { records.Close(closeAudit) })
+	undo = append(undo, func() { closeAudit(records, log) })
 	gw, err := gateway.New(gateway.Options{
 		Policy: p, Log: log, Audit: records, Version: version,
 		Load:  func() (*policy.Policy, error) { return loadPolicy(config) },
@@ -118,7 +146,7 @@ func serve(ctx context.Context, config string, log *slog.Logger, observe func(au
 		}
 		undo = append(undo, stopHTTP)
 	}
-	undo = append(undo, obey(gw, records, log))
+	undo = append(undo, obey(gw, records))
 	running, halt := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -129,7 +157,7 @@ func serve(ctx context.Context, config string, log *slog.Logger, observe func(au
 }
 
 // obey carries out what signals ask for.
-func obey(gw *gateway.Gateway, records *audit.Log, log *slog.Logger) (stop func()) {
+func obey(gw *gateway.Gateway, records *audit.Log) (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
 	done := make(chan struct{})
@@ -140,9 +168,7 @@ func obey(gw *gateway.Gateway, records *audit.Log, log *slog.Logger) (stop func(
 				gw.Reload() // it reports its own errors
 				continue
 			}
-			if err := records.Reopen(); err != nil {
-				log.Error("audit file not opened anew", "error", err)
-			}
+			records.Reopen()
 		}
 	}()
 	return func() { signal.Stop(signals); close(signals); <-done }
