@@ -51,7 +51,7 @@ func (t *turn) releaseRP(pdu []byte) error {
 // was held before it never completes.
 func (t *turn) aborted(pdu []byte) {
 	c, to := t.c, t.from.Other()
-	c.cut(t.p)
+	c.cut(t.p, reason.SessionCut)
 	t.drop(t.s.parsed)
 	t.s.forget()
 	if c.alive(to) {
@@ -81,7 +81,16 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 		c.dialFailed(p, e.Reason)
 	case protocols.Expired:
 		c.expired(p, e.Timer, asked)
-	default: // Overflow, Revoked, Failed
+	case protocols.Overflow:
+		if s := &c.sent[e.Side]; s.busy() {
+			s.msg.verdict.Refuse(e.Reason, "")
+		}
+		c.cut(p, e.Reason)
+		c.abort(p, e.Reason)
+	case protocols.Revoked:
+		c.cut(p, e.Reason)
+		c.abort(p, e.Reason)
+	case protocols.Failed:
 		c.abort(p, e.Reason)
 	}
 }
@@ -110,29 +119,26 @@ var timerReasons = map[protocols.Timer]reason.Code{
 func (c *Conversation) expired(p *protocols.Plan, timer protocols.Timer, asked bool) {
 	switch {
 	case timer == protocols.Release:
-		c.cut(p)
+		c.cut(p, timerReasons[timer])
 		c.end(p, protocols.RST, protocols.RST)
 	case !asked:
 		c.end(p, protocols.FIN, protocols.FIN)
 	default:
+		c.cut(p, timerReasons[timer])
 		c.abort(p, timerReasons[timer])
 	}
 }
 
 // abort ends the association on both sides with an A-ABORT.
 func (c *Conversation) abort(p *protocols.Plan, code reason.Code) {
-	var midway [2]bool // a side has a part of the last PDU of a message
-	for i := range c.sent {
-		s := &c.sent[i]
-		midway[protocols.Side(i).Other()] = s.rest > 0 && s.msg.fate == passed
-	}
-	c.cut(p)
+	c.cut(p, reason.SessionCut)
 	pdu := AppendAbort(nil, reason.Lookup(code).Abort)
 	ending := [2]protocols.Closing{protocols.FIN, protocols.FIN}
 	for _, side := range [...]protocols.Side{protocols.Near, protocols.Far} {
-		switch {
+		switch other := &c.sent[side.Other()]; {
 		case !c.alive(side):
-		case midway[side]: // the ten bytes of an A-ABORT could complete the message
+		case other.rest > 0 && other.msg.fate == passed:
+			// It has a part of the last PDU of a message, which ten bytes more could complete.
 			ending[side] = protocols.RST
 		default:
 			p.Send(side, pdu)
@@ -144,28 +150,37 @@ func (c *Conversation) abort(p *protocols.Plan, code reason.Code) {
 // alive tells whether a side has a connection that something can be said on.
 func (c *Conversation) alive(side protocols.Side) bool { return c.state[side] != Sta1 }
 
-// cut records the messages under way, which will never be complete.
-func (c *Conversation) cut(p *protocols.Plan) {
+// cut records what is under way and will never be complete: messages, and a request for an
+// association that was not answered.
+func (c *Conversation) cut(p *protocols.Plan, why reason.Code) {
 	for i := range c.sent {
 		s := &c.sent[i]
 		for j := range s.ended {
-			cutShort(p, &s.ended[j])
+			cutShort(p, &s.ended[j], why)
 		}
-		if s.ended = s.ended[:0]; s.busy() {
-			v := s.msg.verdict
-			v.From, v.Bytes = protocols.Side(i), s.msg.bytes
-			if v.Unit.Empty() {
-				v.Unit.Set(TypePDataTF.String())
-			}
-			cutShort(p, &v)
-			s.msg.state, s.rest = between, 0
+		if s.ended = s.ended[:0]; !s.busy() {
+			continue
 		}
+		s.msg.state = between
+		v := s.msg.verdict
+		v.Bytes = s.msg.bytes
+		if v.Unit.Empty() { // its command set was not complete
+			v.Unit.Set(TypePDataTF.String())
+		}
+		cutShort(p, &v, why)
+	}
+	if c.state[protocols.Near] == Sta3 && c.setup != nil && c.setup.offer != nil {
+		c.setup = nil
+		var v protocols.Verdict
+		v.Reset(protocols.Near)
+		v.Unit.Set(TypeAssociateRQ.String())
+		cutShort(p, &v, why)
 	}
 }
 
-func cutShort(p *protocols.Plan, v *protocols.Verdict) {
+func cutShort(p *protocols.Plan, v *protocols.Verdict, why reason.Code) {
 	if v.Settled = false; v.Reason == "" {
-		v.Reason = reason.SessionCut
+		v.Reason = why
 	}
 	p.Record(v)
 }

@@ -203,8 +203,12 @@ func TestMessagesThatWereCutAreRecorded(t *testing.T) {
 	p = playEveryWay(t, Config{}, checked, established(near(bad[:whole]), told(protocols.Lost, protocols.Far, ""))...)
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ refuse dicom.uid…")
 	wantToward(t, p, protocols.Near, acceptPDU(), abortPDU(2, 0))
-	p = playEveryWay(t, Config{}, checked, established(near(pdu(AppendPDV(nil, ctxCT, true, false, nil))), told(protocols.Expired, 0, ""))...)
-	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "P-DATA-TF allow session.cut…")
+	p = playEveryWay(t, Config{}, checked, established(near(pdu(AppendPDV(nil, ctxCT, true, false, nil))), protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: protocols.Message}))...)
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "P-DATA-TF allow timer.message…")
+	p = playEveryWay(t, Config{}, checked, established(near(msg[:whole]), told(protocols.Overflow, protocols.Near, reason.CapBudget))...)
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ refuse cap.budget…")
+	p = playEveryWay(t, Config{}, checked, near(requestPDU()), protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: protocols.Setup}))
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "A-ASSOCIATE-RQ allow timer.setup…")
 }
 
 // The last PDU of a message passes in parts; an A-ABORT in its middle could complete it.

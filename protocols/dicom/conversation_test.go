@@ -485,6 +485,16 @@ func TestMaximumLengthBindsEachSender(t *testing.T) { // D1, D2, D7
 	}
 }
 
+func TestMalformedRequestIsAbortedWithoutDialling(t *testing.T) {
+	p := playEveryWay(t, Config{}, plain, near(testRQ(testApplication())))
+	if protocols.ReasonOf(p.Err) != reason.DICOMItem {
+		t.Errorf("%v", p.Err)
+	}
+	wantToward(t, p, protocols.Far)
+	wantToward(t, p, protocols.Near, abortPDU(2, 6))
+	wantVerdicts(t, p) // the pump records what cannot be read
+}
+
 func TestDialThatFailsIsRejected(t *testing.T) {
 	p := protocols.Play(New(Config{}, &script{}), near(requestPDU()), told(protocols.DialFailed, protocols.Far, reason.UpstreamUnreachable))
 	wantToward(t, p, protocols.Near, AppendRJ(nil, reason.RJ{Result: 2, Source: 3, Reason: 1}))
