@@ -13,7 +13,7 @@ import (
 // Patience of senders: with each other, where some samples never get an answer, and through
 // Cordon, where each must.
 const (
-	directly = 4 * time.Second
+	directly = 3 * time.Second
 	through  = 20 * time.Second
 )
 

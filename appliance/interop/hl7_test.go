@@ -19,7 +19,7 @@ func TestHL7MessagesArriveUnchanged(t *testing.T) {
 		answers  func([]byte) bool // leaves out what the receiver never answers
 		least    int               // messages that the two exchange directly, so that a broken harness shows
 	}{
-		{"Go to Go", newGoSender, newGoReceiver, toTLS, answered, 900},
+		{"Go to Go", newGoSender, newGoReceiver, toTLS, answered, 800},
 		{"python-hl7 to python-hl7", newPythonSender, newPythonReceiver, toTLS, all, 950},
 		{"python-hl7 to HAPI", newPythonSender, newHAPIReceiver, toFarEnd, asksHAPI, 650},
 		{"HAPI to python-hl7", newHAPISender, newPythonReceiver, toFarEnd, all, 700},
