@@ -1,0 +1,46 @@
+//go:build !race
+
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"cordon/protocols"
+	"cordon/protocols/dicom"
+	"cordon/protocols/reason"
+)
+
+// TestJudgingDoesNotAllocate holds what is called once a message to no allocation, allowed or
+// refused, in steady state.
+func TestJudgingDoesNotAllocate(t *testing.T) {
+	s := begun(t, NewStore(site(t, ct1)), "10.0.0.1", "PACS2", "CT1")
+	h := connect(t, NewStore(site(t, strings.Replace(lab, "%M", "enforce", 1))), "results", "10.0.0.4")
+	var v protocols.Verdict
+	store, bad := command(dicom.CStoreRQ, ctImage), command(dicom.CStoreRQ, ctImage)
+	bad.SOPClass = []byte("1.2.840.113619.1234567890.1234567890.1234567890.1234567890")
+	private := command(dicom.CStoreRQ, "1.2.840.113619.1234567890.1234567890.1234567890.1234567890")
+	move := command(dicom.CMoveRQ, studyMove)
+	move.MoveAE = []byte("SOMEBODY")
+	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
+	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
+	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
+	for name, f := range map[string]func(){
+		"Command":         func() { s.Command(store, &v) },
+		"Command refused": func() { s.Command(bad, &v); s.Command(private, &v); s.Command(move, &v) },
+		"response":        func() { s.Command(answer, &v) },
+		"Needs":           func() { s.Needs(store) },
+		"DataSet":         func() { s.DataSet(store, data, &v) },
+		"Message":         func() { h.Message(good, &v) },
+		"Message refused": func() { h.Message(odd, &v) },
+		"Acknowledgment":  func() { h.Acknowledgment(good, &v) },
+		"Breach":          func() { h.Breach(reason.HL7AckMismatch, &v) },
+		"Tolerance":       func() { h.Tolerance(protocols.Near) },
+		"Flow":            func() { h.Flow(); h.Policy(); h.Mode(); h.Device() },
+	} {
+		f()
+		if n := testing.AllocsPerRun(100, func() { v.Reset(protocols.Near); f() }); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
