@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,8 @@ func (c *Conn) read(b []byte, m mode) (n int, err error) {
 			}
 			return n, nil
 		default:
+			// Only a deadline lets reading go on later, and it strikes when all was read.
+			c.drained.Store(errors.Is(err, os.ErrDeadlineExceeded))
 			err = c.lastWords(err)
 			if n > 0 {
 				c.pending = err

@@ -22,12 +22,12 @@ import (
 
 // site is a throw-away PKI in a folder, with two ends that believe each other.
 type site struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	ca  *identity.Authority
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	ca, err := identity.NewAuthority("Hospital CA")
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cordon/tunnels"
 )
 
@@ -33,7 +35,7 @@ type Conn struct {
 
 	// The functions that the runtime calls with the descriptor, made once so that waiting,
 	// reading and writing allocate nothing.
-	peek, read, write func(fd uintptr) bool
+	readable, read, write func(fd uintptr) bool
 }
 
 // attempt is one system call that does not wait: what it is given and what came of it.
@@ -71,12 +73,12 @@ func New(c *net.TCPConn) (*Conn, error) {
 		return nil, err
 	}
 	t := &Conn{TCPConn: c, raw: raw}
-	t.peek, t.read, t.write = peek, t.readNow, t.writeNow
+	t.readable, t.read, t.write = readable, t.readNow, t.writeNow
 	return t, nil
 }
 
 // Await returns when there is something to read, or the end, an error, or the read deadline.
-func (c *Conn) Await() error { return c.raw.Read(c.peek) }
+func (c *Conn) Await() error { return c.raw.Read(c.readable) }
 
 // TryRead reads what is there now, or returns tunnels.ErrNothing.
 func (c *Conn) TryRead(b []byte) (int, error) {
@@ -123,13 +125,14 @@ func (c *Conn) explain(op string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
 }
 
-// peek tells whether a read would not wait.
-func peek(fd uintptr) bool {
-	var b [1]byte
+// readable tells whether a read would not wait. It asks by poll, since a read, even one that only
+// peeks, takes a pending error off the socket, and a reset would then look like an orderly end.
+func readable(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		if err != syscall.EINTR {
-			return err != syscall.EAGAIN
+		n, err := unix.Poll(fds[:], 0)
+		if err != unix.EINTR {
+			return n > 0 || err != nil
 		}
 	}
 }

@@ -1,0 +1,147 @@
+package mtls_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"cordon/tunnels"
+	"cordon/tunnels/mtls"
+	"cordon/tunnels/tunneltest"
+)
+
+func TestConn(t *testing.T) {
+	for _, version := range []string{"1.3", "1.2"} {
+		t.Run("TLS "+version, func(t *testing.T) {
+			s := newSite(t)
+			server, client := s.end("server", nil), s.end("client", nil)
+			if version == "1.2" {
+				server, client = s.oldEnd("server"), s.oldEnd("client")
+			}
+			f := s.listen(server)
+			tunneltest.TestConn(t, func(t *testing.T) (a, b tunneltest.Conn) {
+				inner := &site{t: t, dir: s.dir, ca: s.ca}
+				near, far := inner.connect(client, f)
+				return near, far
+			})
+		})
+	}
+}
+
+// oldEnd allows TLS 1.2.
+func (s *site) oldEnd(file string) *mtls.Tunnel {
+	return s.end(file, func(c *mtls.Config) { c.MinVersion = "1.2" })
+}
+
+// A FIN can come from anybody on the path; only a close_notify is an end that the peer meant.
+func TestCutIsNoEnd(t *testing.T) {
+	near, far := pair(t)
+	exchange(t, far, near)
+	if err := far.Socket().CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := near.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+// G1: a record that arrives byte by byte is read when it is whole, and holds no buffer until then.
+func TestRecordInPieces(t *testing.T) {
+	near, far := pair(t)
+	want := []byte("a unit that arrives slowly")
+	sealed := far.Seal(want)
+	buf := make([]byte, 100)
+	for i := range sealed {
+		if n, err := near.TryRead(buf); n != 0 || err != tunnels.ErrNothing {
+			t.Fatalf("after %d bytes: %d, %v", i, n, err)
+		}
+		if _, err := far.Socket().Write(sealed[i : i+1]); err != nil {
+			t.Fatal(err)
+		}
+		if err := near.Await(); err != nil {
+			t.Fatal(err)
+		}
+		if near.Buffers() != 0 {
+			t.Fatalf("after %d bytes a buffer is held", i)
+		}
+	}
+	if n, err := near.TryRead(buf); err != nil || string(buf[:n]) != string(want) {
+		t.Fatalf("got %q, %v", buf[:n], err)
+	}
+	if _, err := far.Socket().Write(far.Seal(want)[:10]); err != nil {
+		t.Fatal(err)
+	}
+	far.Socket().CloseWrite()
+	if n, err := near.Read(buf); n != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a record that was cut reads as %d, %v", n, err)
+	}
+}
+
+func TestOneReadTakesManyRecords(t *testing.T) {
+	near, far := pair(t)
+	sent := make([]byte, 40_000) // three records, within any socket's window
+	if _, err := far.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 64<<10)
+	if n, err := near.Read(buf); n != len(sent) || err != nil {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if near.Buffers() != 0 || far.Buffers() != 0 {
+		t.Error("idle connections hold buffers")
+	}
+}
+
+// What arrived before the end is read first, then the end, and it stays.
+func TestEndStays(t *testing.T) {
+	near, far := pair(t)
+	if _, err := far.Write([]byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	if n, err := io.ReadFull(near, buf[:4]); n != 4 || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	for range 2 {
+		if n, err := near.Read(buf); n != 0 || err != io.EOF {
+			t.Errorf("at the end: %d, %v", n, err)
+		}
+		if err := near.Await(); err != nil {
+			t.Errorf("Await at the end: %v", err)
+		}
+	}
+}
+
+func TestHandshakeGivenUpByContext(t *testing.T) {
+	s := newSite(t)
+	server := s.end("server", nil)
+	l, err := server.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	silent, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.(*mtls.Conn).Handshake(ctx); !errors.Is(err, tunnels.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if b, err := io.ReadAll(silent); len(b) != 0 {
+		t.Errorf("the client was told %x, %v", b, err)
+	}
+}
