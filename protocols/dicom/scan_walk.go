@@ -117,8 +117,8 @@ func (w *walker) implicit() bool {
 	return w.enc.implicit || w.implicitFrom > 0 && w.depth >= w.implicitFrom
 }
 
-// order is the byte order of the element under way. What an UN of undefined length holds is
-// Implicit VR Little Endian (PS3.5 §6.2.2).
+// uint16 and uint32 read in the byte order of the element under way. What an UN of undefined
+// length holds is Implicit VR Little Endian (PS3.5 §6.2.2).
 func (w *walker) uint16(b []byte) uint16 {
 	if w.enc.bigEndian && w.implicitFrom == 0 {
 		return binary.BigEndian.Uint16(b)
