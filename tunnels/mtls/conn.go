@@ -49,7 +49,7 @@ func (c *Conn) Handshake(ctx context.Context) error {
 		return nil
 	}
 	if err := c.tls.HandshakeContext(ctx); err != nil {
-		if !c.dialed && ctx.Err() == nil {
+		if !c.dialed && ctx.Err() == nil && toldWhy(err) {
 			c.dismiss()
 		}
 		return c.tunnel.explain(c, err)

@@ -136,6 +136,13 @@ var identityAlerts = func() map[string]bool {
 
 func refusedIdentity(err error) bool { return identityAlerts[remoteAlert(err)] }
 
+// toldWhy tells whether a failed handshake left the peer an alert to read: not one that speaks
+// something else, or that is gone.
+func toldWhy(err error) bool {
+	var header tls.RecordHeaderError
+	return !errors.As(err, &header) && remoteAlert(err) == "" && !gone(err) && !errors.Is(err, net.ErrClosed)
+}
+
 func gone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
