@@ -117,7 +117,7 @@ func (c *compiler) allListeners() {
 		}
 		if l.Tunnel != nil {
 			c.checkPeers(l, y)
-			l.CertFile, l.KeyFile = c.identity(l.Tunnel, name)
+			l.CertFile, l.KeyFile = c.identity(l.Tunnel, c.policy.Box.Name)
 		}
 		if y.Address.Set() {
 			if _, ok := c.address(y.Address, false); ok {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"cordon/policy/file"
 )
@@ -17,7 +18,14 @@ func (p *Policy) Effective(device string) (string, error) {
 		if d.tier != "" {
 			head += "; it extends tier " + d.tier
 		}
-		return head + ".\n" + file.Format(without(d.merged, "extends")), nil
+		return head + ".\n" + file.Format(nameFirst(d.merged)), nil
 	}
 	return "", fmt.Errorf("no device %q in the policy", device)
+}
+
+// nameFirst is a merged device that begins with its name and extends nothing any longer.
+func nameFirst(n *file.Node) *file.Node {
+	out := without(n, "device", "extends")
+	out.Entries = slices.Insert(out.Entries, 0, file.Entry{Key: "device", Value: n.Get("device")})
+	return out
 }

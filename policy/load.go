@@ -151,7 +151,7 @@ func read(d disk, path string, p *file.Problems) *sources {
 
 // text reads one file and adds it to the sum.
 func (s *sources) text(name string, at file.Pos, sum hash.Hash, p *file.Problems) (*file.File, bool) {
-	b, err := os.ReadFile(s.path(name))
+	b, err := readRegular(s.path(name))
 	f := file.NewFile(filepath.ToSlash(name), b)
 	if err != nil {
 		if !at.Set() {
@@ -163,6 +163,14 @@ func (s *sources) text(name string, at file.Pos, sum hash.Hash, p *file.Problems
 	fmt.Fprintf(sum, "%s\x00%d\x00", filepath.ToSlash(name), len(b))
 	sum.Write(b)
 	return f, true
+}
+
+// readRegular reads a file, and no pipe or device, which might never end.
+func readRegular(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a file")
+	}
+	return os.ReadFile(path)
 }
 
 // reasonOf says why a file cannot be had, without repeating its path.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,11 +60,92 @@ func golden(t *testing.T, name, got string) {
 		}
 		return
 	}
-	want, err := os.ReadFile(name)
+	if want := readFile(t, name); got != want {
+		t.Errorf("%s differs; got:\n%s\nwant:\n%s", name, got, want)
+	}
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("%s differs; got:\n%s\nwant:\n%s", name, got, want)
+	return string(b)
+}
+
+// TestSecretsAreNotShown: a key that was pasted into a file stays out of what is said about it.
+func TestSecretsAreNotShown(t *testing.T) {
+	_, diags := load(disk{}, "testdata/protection.bad", testNow)
+	for _, secret := range []string{"PRIVATE", "MC4CAQ", `"secret"`, "BEGIN"} {
+		if strings.Contains(diags.String(), secret) || strings.Contains(string(diags.JSON()), secret) {
+			t.Errorf("%s is shown", secret)
+		}
 	}
+}
+
+// TestFortyDevicesBehindOneListener is the ordinary case: no flow says where it is heard.
+func TestFortyDevicesBehindOneListener(t *testing.T) {
+	var devices []string
+	for i := range 40 {
+		devices = append(devices, fmt.Sprintf(`device: ws-%02d
+extends: ws
+identify: {ip: 10.1.0.%d}
+ae: {titles: [WS%02d]}`, i, i+1, i))
+	}
+	dir := t.TempDir()
+	writeSite(t, dir, map[string]string{
+		"cordon.yaml": testBox, "site.yaml": testSite,
+		"tiers/ws.yaml":        "tier: ws\nmode: enforce\nflows:\n  archive: {to: pacs, allow: [echo, store: all]}\n  worklist: {to: ris, allow: [find: {model: Modality Worklist}]}",
+		"devices/all.yaml":     strings.Join(devices[:30], "\n---\n"),
+		"devices/more.yml":     "---\n" + strings.Join(devices[30:], "\n---\n"),
+		"devices/.hidden.yaml": "not: looked at",
+		"devices/README.md":    "nor this",
+	})
+	p, diags := Load(dir)
+	if p == nil || len(diags) > 0 {
+		t.Fatalf("%s", diags)
+	}
+	if len(p.Devices) != 40 || len(p.Flows) != 80 || len(p.listener("imaging").Flows) != 80 {
+		t.Errorf("%d devices, %d flows", len(p.Devices), len(p.Flows))
+	}
+	store := NewStore(p)
+	for i := range 40 {
+		for _, to := range []struct{ called, flow string }{{"PACS2", "archive"}, {"RIS", "worklist"}} {
+			s := begun(t, store, fmt.Sprintf("10.1.0.%d", i+1), to.called, fmt.Sprintf("WS%02d", i))
+			if want := fmt.Sprintf("ws-%02d/%s", i, to.flow); s.Flow().ID() != want {
+				t.Errorf("%s chose %s", want, s.Flow().ID())
+			}
+		}
+	}
+}
+
+// FuzzLoad: whatever the files hold, Load says what is wrong with it and does not panic. A policy
+// comes only without errors.
+func FuzzLoad(f *testing.F) {
+	f.Add(testBox, testSite, "tier: t\nflows: {a: {to: pacs, allow: [echo]}}", "device: d\nextends: t\nidentify: {ip: 10.0.0.1}")
+	f.Add(testBox, testSite, "tier: t", ct1)
+	f.Add(testBox, testSite, "tier: t\nextends: t", strings.Replace(lab, "%M", "learn", 1))
+	f.Add("listeners: {a: {address: \":1\", protocol: hl7, tunnel: mtls, peers: a}}\ntunnels: {mtls: {ca: \"file:a\", certificate: \"file:b\", key: \"file:c\"}}",
+		"upstreams: {a: {address: \"a:1\", tunnel: mtls}}", "tier: t\nnull: ~", "device: d\nflows: {x: {from: a, listen: \":0\", allow: [print]}}\n---\ndevice: e")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, cordon, site, tier, device string) {
+		writeSite(t, dir, map[string]string{"cordon.yaml": cordon, "site.yaml": site, "tiers/t.yaml": tier, "devices/d.yaml": device})
+		p, diags := load(disk{exists: func(string) error { return nil }}, dir, testNow)
+		if (p == nil) != diags.Failed() {
+			t.Fatalf("policy: %v\n%s", p != nil, diags)
+		}
+		for i := range diags {
+			checkDiagnostic(t, &diags[i])
+			_ = diags[i].String()
+		}
+		if p == nil {
+			return
+		}
+		for _, d := range p.Devices {
+			if _, err := p.Effective(d.Name); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

@@ -156,7 +156,7 @@ type Listener struct {
 	Tunnel   *Tunnel  // plain on the devices' segment, mtls toward servers and far ends
 	Peers    []string // names that client certificates may carry; mtls only
 	// CertFile and KeyFile are what Cordon shows to who connects; mtls only. In a listener
-	// "{device}" of the tunnel's files stands for the listener's name.
+	// "{device}" of the tunnel's files stands for the box's name.
 	CertFile, KeyFile string
 	Flows             []*Flow // by device name, then flow name
 	Origin            string  // file:line

@@ -155,10 +155,13 @@ var known = map[reflect.Type][]field{}
 
 func init() {
 	// Types are walked once, so that reading ten thousand devices does not parse tags.
-	for _, t := range []reflect.Type{reflect.TypeFor[Cordon](), reflect.TypeFor[Site](), reflect.TypeFor[Tier](), reflect.TypeFor[Device]()} {
-		learn(t)
-	}
+	learnFor[Cordon]()
+	learnFor[Site]()
+	learnFor[Tier]()
+	learnFor[Device]()
 }
+
+func learnFor[T any]() { learn(reflect.TypeFor[T]()) }
 
 func learn(t reflect.Type) {
 	switch t.Kind() {

@@ -94,6 +94,8 @@ func inline(n *Node) bool {
 // flow writes a value on one line.
 func flow(n *Node) string {
 	switch n.Kind {
+	case Null, Nothing:
+		return "null"
 	case Map:
 		return "{}"
 	case List:
