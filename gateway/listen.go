@@ -58,7 +58,7 @@ func (g *Gateway) bindNew(p *policy.Policy) (fresh []*listener, err error) {
 			continue
 		}
 		l := &listener{gw: g, address: spec.Address, spec: spec}
-		if l.tunnel, err = g.tunnels.forListener(spec, p.Box.Name); err == nil {
+		if l.tunnel, err = g.tunnels.forListener(spec); err == nil {
 			l.ln, err = l.tunnel.Listen(g.ctx, spec.Address)
 		}
 		if err != nil {

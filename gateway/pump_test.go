@@ -340,10 +340,11 @@ func TestTimers(t *testing.T) {
 		play  func(r *rig)
 		timer protocols.Timer
 		after time.Duration
+		code  reason.Code
 	}{
-		{"setup: nothing is ever said", func(r *rig) {}, protocols.Setup, 30 * time.Second},
-		{"idle: between messages", func(r *rig) { write(r.t, r.device, "p\n"); <-r.dialled; readN(r.t, r.server, 2) }, protocols.Idle, 10 * time.Minute},
-		{"message: half of one", func(r *rig) { write(r.t, r.device, "p with no end") }, protocols.Message, time.Minute},
+		{"setup: nothing is ever said", func(r *rig) {}, protocols.Setup, 30 * time.Second, reason.TimerSetup},
+		{"idle: between messages", func(r *rig) { write(r.t, r.device, "p\n"); <-r.dialled; readN(r.t, r.server, 2) }, protocols.Idle, 10 * time.Minute, reason.TimerIdle},
+		{"message: half of one", func(r *rig) { write(r.t, r.device, "p with no end") }, protocols.Message, time.Minute, reason.TimerMessage},
 		{"message: dripping less than 4 KiB a minute", func(r *rig) {
 			go func() {
 				drip := time.NewTicker(500 * time.Millisecond)
@@ -357,7 +358,7 @@ func TestTimers(t *testing.T) {
 					}
 				}
 			}()
-		}, protocols.Message, time.Minute},
+		}, protocols.Message, time.Minute, reason.TimerMessage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -378,6 +379,9 @@ func TestTimers(t *testing.T) {
 					r.server.Close()
 				}
 				r.end()
+				if got := r.sink.String(); !strings.Contains(got, string(c.code)) {
+					t.Errorf("audit has no %s:\n%s", c.code, got)
+				}
 			})
 		})
 	}
@@ -419,6 +423,9 @@ func TestReleaseTimerEndsALegThatStaysOpen(t *testing.T) {
 		r.end()
 		if d := time.Since(began); d < 29*time.Second || d > 33*time.Second {
 			t.Errorf("ended after %v, want about 30 s", d)
+		}
+		if got := r.sink.String(); !strings.Contains(got, string(reason.TimerRelease)) {
+			t.Errorf("audit has no record of the release timer:\n%s", got)
 		}
 	})
 }

@@ -72,12 +72,15 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 func (s *session) converse() protocols.Conversation {
 	switch s.listener.Protocol {
 	case policy.HL7:
-		return hl7.New(hl7.Config{Now: time.Now, NewControlID: s.gw.newControlID}, s.rules)
+		return hl7.New(hl7.Config{Now: timestamp, NewControlID: s.gw.newControlID}, s.rules)
 	default:
 		limits := s.limits()
 		return dicom.New(dicom.Config{MaxPDU: uint32(limits.MaxPDU), HoldCap: limits.Hold}, s.rules)
 	}
 }
+
+// timestamp appends the time as HL7 v2 writes it (YYYYMMDDHHMMSS).
+func timestamp(dst []byte) []byte { return time.Now().AppendFormat(dst, "20060102150405") }
 
 // limits returns the flow's limits; before it is known, those of its most generous candidate,
 // because nothing but the first unit is read under them.

@@ -63,14 +63,32 @@ func (s *session) sweep(now time.Time) {
 	}
 	if t == protocols.Release || w.told {
 		s.kill()
+		s.noteTimer(protocols.Release)
 		return
 	}
 	w.told = true
 	w.since = now // what follows has the release time to end
 	go func() {
-		s.tell(protocols.Event{Kind: protocols.Expired, Timer: t})
-		s.ensureEnding()
+		s.expired(t)
 	}()
+}
+
+// expired ends the session because a timer ran out, and records that besides what the
+// conversation records of the units that this cut.
+func (s *session) expired(t protocols.Timer) {
+	s.tell(protocols.Event{Kind: protocols.Expired, Timer: t})
+	s.ensureEnding()
+	s.noteTimer(t)
+}
+
+func (s *session) noteTimer(t protocols.Timer) {
+	var v protocols.Verdict
+	v.Reset(protocols.Near)
+	v.Unit.Set("session")
+	v.Reason = t.Reason()
+	s.mu.Lock()
+	s.gw.record(s, &v)
+	s.mu.Unlock()
 }
 
 // stuck tells whether a write or a pass-through is waiting for a peer.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"cordon/policy"
@@ -34,7 +33,7 @@ func (t *tunnelSet) prepare(p *policy.Policy) error {
 		}
 	}
 	for _, l := range p.Listeners {
-		_, err := t.forListener(l, p.Box.Name)
+		_, err := t.forListener(l)
 		add("listener "+l.Name, err)
 	}
 	for _, f := range p.Flows {
@@ -46,25 +45,22 @@ func (t *tunnelSet) prepare(p *policy.Policy) error {
 
 // forFlow returns the tunnel that leads to a flow's upstream, with the identity of its device.
 func (t *tunnelSet) forFlow(f *policy.Flow) (tunnels.Tunnel, error) {
-	cert, key := f.Device.CertFile, f.Device.KeyFile
-	if cert == "" {
-		cert, key = f.To.Tunnel.CertFile, f.To.Tunnel.KeyFile
-	}
-	return t.get(f.To.Tunnel, f.Device.Name, cert, key, f.To.ServerName, nil)
+	return t.get(f.To.Tunnel.Kind, mtls.Config{
+		Name: f.To.Tunnel.Name, CAFiles: f.To.Tunnel.CAFiles, MinVersion: f.To.Tunnel.MinVersion,
+		CertFile: f.CertFile, KeyFile: f.KeyFile, ServerName: f.To.ServerName,
+	})
 }
 
 // forListener returns the tunnel that a listener hears through.
-func (t *tunnelSet) forListener(l *policy.Listener, box string) (tunnels.Tunnel, error) {
-	return t.get(l.Tunnel, box, l.Tunnel.CertFile, l.Tunnel.KeyFile, "", l.Peers)
+func (t *tunnelSet) forListener(l *policy.Listener) (tunnels.Tunnel, error) {
+	return t.get(l.Tunnel.Kind, mtls.Config{
+		Name: l.Tunnel.Name, CAFiles: l.Tunnel.CAFiles, MinVersion: l.Tunnel.MinVersion,
+		CertFile: l.CertFile, KeyFile: l.KeyFile, Peers: l.Peers,
+	})
 }
 
-func (t *tunnelSet) get(spec *policy.Tunnel, device, cert, key, server string, peers []string) (tunnels.Tunnel, error) {
-	name := strings.NewReplacer("{device}", device)
-	c := mtls.Config{
-		Name: spec.Name, CAFiles: spec.CAFiles, CertFile: name.Replace(cert), KeyFile: name.Replace(key),
-		ServerName: server, Peers: peers, MinVersion: spec.MinVersion,
-	}
-	id := fmt.Sprintf("%s %+v", spec.Kind, c)
+func (t *tunnelSet) get(kind string, c mtls.Config) (tunnels.Tunnel, error) {
+	id := fmt.Sprintf("%s %+v", kind, c)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if made, ok := t.made[id]; ok {
@@ -72,13 +68,13 @@ func (t *tunnelSet) get(spec *policy.Tunnel, device, cert, key, server string, p
 	}
 	var made tunnels.Tunnel
 	var err error
-	switch spec.Kind {
+	switch kind {
 	case "plain":
-		made = &plain.Tunnel{Name: spec.Name}
+		made = &plain.Tunnel{Name: c.Name}
 	case "mtls":
 		made, err = mtls.New(c)
 	default:
-		err = fmt.Errorf("tunnel %s: this version has no tunnel of kind %q", spec.Name, spec.Kind)
+		err = fmt.Errorf("tunnel %s: this version has no tunnel of kind %q", c.Name, kind)
 	}
 	if err != nil {
 		return nil, err

@@ -80,8 +80,18 @@ flows:
 // not expanded.
 func newWorld(t *testing.T, files map[string]string) *world {
 	t.Helper()
+	return newWorldWith(t, nil, files)
+}
+
+// newWorldWith is newWorld with the PKI of another.
+func newWorldWith(t *testing.T, other *world, files map[string]string) *world {
+	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), sink: &sink{}, log: &sink{}}
-	w.makePKI("pacs", "his", "ct-1", "analyzer-1", "us-1")
+	if other == nil {
+		w.makePKI("pacs", "his", "ct-1", "analyzer-1", "us-1")
+	} else if err := os.CopyFS(w.path("pki"), os.DirFS(other.path("pki"))); err != nil {
+		t.Fatal(err)
+	}
 	w.pacs = newPACS(t, w)
 	w.his = newHIS(t, w)
 	w.dicom, w.hl7 = freeAddress(t), freeAddress(t)

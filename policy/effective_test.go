@@ -23,7 +23,7 @@ func TestEffective(t *testing.T) {
 	files := map[string]string{"devices/ct-3.yaml": text}
 	for _, name := range []string{
 		"cordon.yaml", "site.yaml", "pki/ca.pem", "pki/devices/ct-3.pem", "pki/devices/ct-3.key",
-		"pki/devices/from-pacs.pem", "pki/devices/from-pacs.key",
+		"pki/devices/cordon-1.pem", "pki/devices/cordon-1.key",
 	} {
 		files[name] = readFile(t, filepath.Join(site, name))
 	}

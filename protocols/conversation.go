@@ -93,6 +93,13 @@ var timerNames = [...]string{"none", "setup", "idle", "message", "release"}
 
 func (t Timer) String() string { return timerNames[t] }
 
+// Reason is the code for what ended because the timer ran out.
+func (t Timer) Reason() reason.Code { return timerReasons[t] }
+
+var timerReasons = [...]reason.Code{
+	Setup: reason.TimerSetup, Idle: reason.TimerIdle, Message: reason.TimerMessage, Release: reason.TimerRelease,
+}
+
 // Closing says how a leg ends.
 type Closing uint8
 

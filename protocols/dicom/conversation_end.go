@@ -107,25 +107,18 @@ func (c *Conversation) dialFailed(p *protocols.Plan, code reason.Code) {
 	c.end(p, protocols.FIN, protocols.RST)
 }
 
-var timerReasons = map[protocols.Timer]reason.Code{
-	protocols.Setup:   reason.TimerSetup,
-	protocols.Idle:    reason.TimerIdle,
-	protocols.Message: reason.TimerMessage,
-	protocols.Release: reason.TimerRelease,
-}
-
 // expired ends an association that did not go on in time (D8). A side that asked for nothing is
 // closed without a word (AA-2), and so is one that did not finish its release.
 func (c *Conversation) expired(p *protocols.Plan, timer protocols.Timer, asked bool) {
 	switch {
 	case timer == protocols.Release:
-		c.cut(p, timerReasons[timer])
+		c.cut(p, timer.Reason())
 		c.end(p, protocols.RST, protocols.RST)
 	case !asked:
 		c.end(p, protocols.FIN, protocols.FIN)
 	default:
-		c.cut(p, timerReasons[timer])
-		c.abort(p, timerReasons[timer])
+		c.cut(p, timer.Reason())
+		c.abort(p, timer.Reason())
 	}
 }
 

@@ -1,17 +1,13 @@
 package hl7
 
-import (
-	"time"
-
-	"cordon/protocols/reason"
-)
+import "cordon/protocols/reason"
 
 // Acknowledgment is one that is made here (HL7 v2 §2.9): a refusal by the gateway, or the answer
 // of an endpoint.
 type Acknowledgment struct {
 	Code      string      // MSA-1, from table 0008: AA, AE, AR, CA, CE, CR
 	ControlID []byte      // MSH-10 of the acknowledgment, letters and digits
-	Time      time.Time   // MSH-7; empty when zero
+	Time      []byte      // MSH-7, as §2.A.22 (DTM) writes it; may be empty
 	Reason    reason.Code // why, for AE, AR, CE and CR; "" makes no ERR segment
 }
 
@@ -28,10 +24,7 @@ func (a *Acknowledgment) Append(dst []byte, m *Message) []byte {
 	w.field().value(m.ReceivingFacility)
 	w.field().value(m.SendingApplication)
 	w.field().value(m.SendingFacility)
-	w.field() // MSH-7
-	if !a.Time.IsZero() {
-		w.b = a.Time.AppendFormat(w.b, "20060102150405")
-	}
+	w.field().raw(string(a.Time))
 	w.field()            // MSH-8, security
 	w.field().raw("ACK") // MSH-9
 	if len(m.Trigger) > 0 {

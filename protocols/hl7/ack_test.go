@@ -3,14 +3,13 @@ package hl7
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"cordon/protocols/reason"
 )
 
 // All reasons that are answered say so in the same way: each acknowledgment parses and is matched.
 func TestRefusalsInTheMessagesOwnWords(t *testing.T) { // H10
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := []byte("20260102030405")
 	for _, test := range []struct {
 		name, msg string
 		code      string

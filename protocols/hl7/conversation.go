@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"time"
 
 	"cordon/protocols"
 	"cordon/protocols/reason"
@@ -15,9 +14,9 @@ type Config struct {
 	// MaxReplies caps a made acknowledgment, together with those to the same side that wait
 	// for earlier ones, in bytes; 0 takes 64 KiB.
 	MaxReplies int
-	// Now gives MSH-7 of a made acknowledgment, which stays empty without it. It is called for
-	// refusals only; a conversation has no clock.
-	Now func() time.Time
+	// Now appends MSH-7 of a made acknowledgment (YYYYMMDDHHMMSS), which stays empty without it.
+	// It is called for refusals only; a conversation has no clock.
+	Now func(dst []byte) []byte
 	// NewControlID appends MSH-10 of a made acknowledgment: at most 20 letters and digits that
 	// are unique for the gateway. Without it they are unique for the conversation.
 	NewControlID func(dst []byte) []byte
@@ -263,7 +262,7 @@ func (c *Conversation) refuse(from protocols.Side, n int, p *protocols.Plan) err
 func (c *Conversation) reply(code string, why reason.Code) []byte {
 	a := Acknowledgment{Code: code, Reason: why}
 	if c.cfg.Now != nil {
-		a.Time = c.cfg.Now()
+		a.Time = c.cfg.Now(nil)
 	}
 	if c.cfg.NewControlID != nil {
 		a.ControlID = c.cfg.NewControlID(nil)

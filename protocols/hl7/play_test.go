@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"cordon/protocols"
 	"cordon/protocols/reason"
@@ -54,7 +53,7 @@ func (r *testRules) Tolerance(protocols.Side) Tolerance { return r.tolerate }
 func config() Config {
 	serial := 0
 	return Config{
-		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Now: func(dst []byte) []byte { return append(dst, "20260102030405"...) },
 		NewControlID: func(dst []byte) []byte {
 			serial++
 			return fmt.Appendf(dst, "G%d", serial)
@@ -77,7 +76,7 @@ func refusal(code, kind, id string, why reason.Code, serial int) string {
 	if err := m.Parse([]byte(msg(kind, id, ""))); err != nil {
 		panic(err)
 	}
-	a := Acknowledgment{Code: code, Reason: why, ControlID: fmt.Appendf(nil, "G%d", serial), Time: config().Now()}
+	a := Acknowledgment{Code: code, Reason: why, ControlID: fmt.Appendf(nil, "G%d", serial), Time: config().Now(nil)}
 	return block(string(a.Append(nil, &m)))
 }
 

@@ -61,7 +61,7 @@ func (r *Receiver) Handle(msg []byte) []byte {
 		return nil
 	}
 	if r.Now != nil {
-		a.Time = r.Now()
+		a.Time = r.Now().AppendFormat(nil, "20060102150405")
 	}
 	a.ControlID = strconv.AppendInt([]byte("ACK"), r.acknowledged.Add(1), 10)
 	return a.Append(nil, &m)
