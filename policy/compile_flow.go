@@ -231,7 +231,7 @@ func (c *compiler) listener(f *flowFile) *Listener {
 		return c.shared(f, old, l)
 	}
 	c.places[l] = t.At
-	if l.CertFile, l.KeyFile = c.identity(l.Tunnel, f.Device.Name); l.Tunnel.Kind == plain {
+	if l.CertFile, l.KeyFile = c.identity(l.Tunnel, c.policy.Box.Name); l.Tunnel.Kind == plain {
 		l.Peers = nil
 	}
 	before := len(c.addressed)

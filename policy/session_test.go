@@ -540,3 +540,21 @@ func TestBreachFollowsTheMode(t *testing.T) {
 		want.check(t, &v)
 	}
 }
+
+// TestSeveralFlowsFit: Load reports such policies as ambiguous; should one get through, nothing
+// passes, in no mode.
+func TestSeveralFlowsFit(t *testing.T) {
+	shadow := strings.NewReplacer("enforce", "shadow", "%M", "shadow")
+	p := site(t, shadow.Replace(ct1), shadow.Replace(strings.NewReplacer("ct-1", "ct-2", "10.0.0.1", "10.0.0.2").Replace(ct1)),
+		shadow.Replace(lab), shadow.Replace(strings.NewReplacer("lab-1", "lab-2", "10.0.0.4", "10.0.0.5").Replace(lab)))
+	store := NewStore(p)
+	var v protocols.Verdict
+	NewSession(store, p.listener("imaging"), p.listener("imaging").Flows).Associate(associate("PACS2", "CT1"), &v)
+	refused(reason.SessionAmbiguous).check(t, &v)
+	s := NewSession(store, p.listener("results"), p.listener("results").Flows)
+	for range 2 {
+		v.Reset(protocols.Near)
+		s.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v)
+		refused(reason.SessionAmbiguous).check(t, &v)
+	}
+}

@@ -35,7 +35,7 @@ type Listener struct {
 // Tunnel is a way for bytes to travel.
 type Tunnel struct {
 	CA          Refs `json:"ca" jsonschema:"Certificates of the authorities that are trusted, as file: references."`
-	Certificate Ref  `json:"certificate" jsonschema:"What Cordon shows, as a file: reference; {device} in it stands for the device's name, in a listener for the listener's."`
+	Certificate Ref  `json:"certificate" jsonschema:"What Cordon shows, as a file: reference; {device} in it stands for the device's name, in a listener for the box's."`
 	Key         Ref  `json:"key" jsonschema:"The private key of it, as a file: reference; {device} as above."`
 	MinVersion  Text `json:"min_version,omitempty" enum:"1.2,1.3" jsonschema:"The lowest TLS version: \"1.3\" (the default) or \"1.2\"."`
 
