@@ -97,21 +97,10 @@ func (a *Answers) check() (problem error) {
 	if len(a.Devices) == 0 {
 		wrong("a site needs a device to begin with")
 	}
-	for what, s := range map[string]Server{"DICOM": a.Archive, "HL7": a.Results} {
-		if s.Address == "" {
-			continue
-		}
-		if host, _, err := net.SplitHostPort(s.Address); err != nil || !hostName(host) {
-			wrong("%q is not the address of the %s server; write host:port", s.Address, what)
-		}
-		if !isName(s.Name) {
-			wrong("%q cannot be the name of the %s server: %s", s.Name, what, nameHint)
-		}
-	}
-	if a.Archive.Address != "" {
-		if err := validAE(a.Archive.AE); err != nil || a.Archive.AE == "" {
-			wrong("%q is not an AE title of the DICOM server", a.Archive.AE)
-		}
+	a.Archive.check("DICOM", wrong)
+	a.Results.check("HL7", wrong)
+	if a.Archive.Address != "" && a.Archive.AE == "" {
+		wrong("the DICOM server needs an AE title")
 	}
 	seen := map[string]bool{}
 	for _, d := range a.Devices {
@@ -133,4 +122,21 @@ func (a *Answers) check() (problem error) {
 		}
 	}
 	return problem
+}
+
+func (s *Server) check(what string, wrong func(string, ...any)) {
+	if s.Address == "" {
+		return
+	}
+	if host, _, err := net.SplitHostPort(s.Address); err != nil || !hostName(host) {
+		wrong("%q is not the address of the %s server; write host:port", s.Address, what)
+	}
+	if !isName(s.Name) {
+		wrong("%q cannot be the name of the %s server: %s", s.Name, what, nameHint)
+	}
+	for _, title := range []string{s.AE, s.WasAE} {
+		if err := validAE(title); err != nil {
+			wrong("%q is not an AE title: %v", title, err)
+		}
+	}
 }

@@ -1,5 +1,18 @@
 // Package policy turns the files of a site into rules: it reads, validates and compiles them to
 // matchers over the facts that protocols read.
+//
+//	cordon.yaml  site.yaml  tiers/*.yaml  devices/*.yaml
+//	     └──────────┴───────────┴──────────────┘
+//	                     │ Load: all problems of all files, or
+//	                     ▼
+//	                  *Policy ─────▶ Store (in force; a reload swaps it)
+//	                     │                │ each message asks anew
+//	                     ▼                ▼
+//	   Listener.Candidates ─▶ Session: chooses the flow, judges, wraps the mode around it
+//
+// Package file below it knows the shape of the files; package schema describes that shape to
+// editors. [Load] compiles what they say to a [Policy], which never changes; [Session] is what
+// conversations consult.
 package policy
 
 import (

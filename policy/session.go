@@ -157,7 +157,7 @@ func (p *Policy) heard(id string) *Flow {
 func (s *Session) admitted(v *protocols.Verdict) bool {
 	switch {
 	case s.bound == nil:
-		v.Refuse(reason.SessionUnknownPeer, ruleStandard)
+		v.Refuse(reason.SessionUnknownPeer, s.listener.Origin+" listeners."+s.listener.Name)
 	case s.denied:
 		v.Refuse(reason.SessionAmbiguous, s.bound.identityRule)
 	case s.flow == nil:

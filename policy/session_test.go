@@ -150,7 +150,7 @@ func TestAssociate(t *testing.T) {
 		{"both wrong", "10.0.0.1", associate("X", "Y"), "ct-1/archive", refused(reason.DICOMCallingAE).about("Y", "ae.titles"), ""},
 		{"titles are compared in full", "10.0.0.1", associate("PACS2", "ct1"), "ct-1/archive", refused(reason.DICOMCallingAE), ""},
 		{"a device without titles may use any", "10.0.0.7", associate("PACS2", "WHATEVER"), "plain-old/archive", allowed, ""},
-		{"unknown peer", "10.9.9.9", associate("PACS2", "CT1"), "", refused(reason.SessionUnknownPeer), ""},
+		{"unknown peer", "10.9.9.9", associate("PACS2", "CT1"), "", refused(reason.SessionUnknownPeer).about("", "cordon.yaml:3 listeners.imaging"), ""},
 		{"quarantine refuses in shadow too", "10.0.0.8", associate("PACS2", "X"), "sick/archive", refused(reason.SessionRevoked), ""},
 
 		{"shadow passes a wrong called title", "10.0.0.2", associate("PAX", "CT2"), "ct-2/archive", reported(reason.DICOMCalledAE).about("PAX", ""), ""},

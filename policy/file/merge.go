@@ -8,7 +8,7 @@ func Merge(base, over *Node) *Node {
 		return withoutNulls(over)
 	}
 	out := *base
-	out.At, out.Key, out.Inline = over.At, over.Key, over.Inline && base.Inline
+	out.At, out.Key = over.At, over.Key
 	out.Entries = nil
 	for _, e := range base.Entries {
 		o := over.Get(e.Key)

@@ -76,7 +76,6 @@ type Node struct {
 	Key     Pos     // where its key stands, when it is the value of a map's entry
 	Value   string  // of a scalar, as written, quotes and escapes resolved
 	Quoted  bool    // of a text: it was written in quotes
-	Inline  bool    // of a map or list: it was written in braces or brackets
 	Entries []Entry // of a map
 	Items   []*Node // of a list
 }

@@ -171,7 +171,7 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 		r.entry(out, n, depth, map[string]Pos{})
 		return out
 	case *ast.SequenceNode:
-		out := &Node{Kind: List, At: at, Inline: n.IsFlowStyle}
+		out := &Node{Kind: List, At: at}
 		for _, v := range n.Values {
 			out.Items = append(out.Items, r.node(v, depth+1))
 		}
@@ -205,12 +205,12 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 }
 
 func (r *reader) mapping(n *ast.MappingNode, at Pos, depth int) *Node {
-	out := &Node{Kind: Map, At: at, Inline: n.IsFlowStyle}
+	out := &Node{Kind: Map, At: at}
 	seen := map[string]Pos{}
 	for _, v := range n.Values {
 		r.entry(out, v, depth, seen)
 	}
-	if !out.Inline && len(out.Entries) > 0 { // the parser's token is the first colon
+	if !n.IsFlowStyle && len(out.Entries) > 0 { // the parser's token is the first colon
 		out.At = out.Entries[0].Value.Key
 	}
 	return out
