@@ -24,6 +24,7 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	move.MoveAE = []byte("SOMEBODY")
 	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
 	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
+	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
 	for name, f := range map[string]func(){
 		"Command":         func() { s.Command(store, &v) },
