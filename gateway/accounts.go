@@ -23,6 +23,7 @@ type account struct {
 	mu          sync.Mutex
 	refused     uint64
 	lastRefusal *Refusal
+	narrowed    *Refusal // the last association of which something was taken away
 	dialProblem string
 	downSince   time.Time
 }
@@ -91,13 +92,14 @@ func (a *accounts) sorted() []*account {
 func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.lastSeen.Store(now.UnixNano())
 	a.counters.count(v)
+	if v.Settled && v.From == protocols.Near && v.Would != protocols.Refuse {
+		a.lastGood.Store(now.UnixNano())
+	}
 	if v.Reason == "" {
-		if v.Settled && v.From == protocols.Near {
-			a.lastGood.Store(now.UnixNano())
-		}
 		return
 	}
-	if !v.Refused() && v.Would != protocols.Refuse {
+	narrowed := v.Would == protocols.Rewrite && v.Reason != reason.PolicyRewrite
+	if v.Would != protocols.Refuse && !narrowed {
 		return
 	}
 	from := "device"
@@ -109,9 +111,14 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 		Found: v.Found.String(), Passed: !v.Refused(), Session: s.id, Peer: s.peer,
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	if narrowed {
+		r.Passed = v.Action == protocols.Allow
+		a.narrowed = r
+		return
+	}
 	a.refused++
 	a.lastRefusal = r
-	a.mu.Unlock()
 }
 
 // dialFailed notes that the upstream could not be reached.

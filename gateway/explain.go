@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cordon/gateway/audit"
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
 
@@ -26,32 +27,50 @@ type Decision struct {
 	Remedy  string       `json:"remedy,omitempty"`
 }
 
-// remedies say what would allow a unit that was refused for a reason, given what was found. %s
-// is that.
-var remedies = map[reason.Code]string{
-	reason.DICOMAbstractSyntax: "add %q to the flow's allow list (store: [%[1]q] for a storage class)",
-	reason.DICOMSOPClass:       "add %q to the flow's allow list (store: [%[1]q] for a storage class)",
-	reason.DICOMTransferSyntax: "add the transfer syntax to the flow's transfer_syntaxes (found %q)",
-	reason.DICOMCalledAE:       "the device must call the upstream's AE title; or add %q as was: {ae: …} to the upstream in site.yaml",
-	reason.DICOMCallingAE:      "add %q to ae.titles in the device's file, if it is the device's",
-	reason.HL7MessageType:      "add message: %q to the flow's allow list",
-	reason.HL7Trigger:          "add message: %q to the flow's allow list",
-	reason.HL7Sender:           "set identify.hl7 in the device's file to what it sends (found %q)",
-	reason.HL7Receiver:         "set the flow's receiver to what the device sends (found %q)",
-	reason.DICOMCommand:        "add the operation to the flow's allow list (found %q)",
+// remedies say what would allow a unit that was refused for a reason, given what was found.
+var remedies = map[reason.Code]func(found string) string{
+	reason.DICOMAbstractSyntax: allowClass,
+	reason.DICOMSOPClass:       allowClass,
+	reason.DICOMNoContext:      allowClass,
+	reason.DICOMTransferSyntax: says("Add the transfer syntax to the flow's transfer_syntaxes (found %q)."),
+	reason.DICOMCalledAE:       says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
+	reason.DICOMCallingAE:      says("Add %s to ae.titles in the device's file, if the device may call itself so."),
+	reason.DICOMCommand:        says("Add the operation to the flow's allow list (found %q)."),
+	reason.HL7MessageType:      says("Add message: %s to the flow's allow list."),
+	reason.HL7Trigger:          says("Add message: %s to the flow's allow list."),
+	reason.HL7Sender:           says("Set identify.hl7 in the device's file to what it sends (found %q)."),
+	reason.HL7Receiver:         says("Set the flow's receiver to what the device sends (found %q)."),
+}
+
+func says(form string) func(string) string {
+	return func(found string) string { return fmt.Sprintf(form, found) }
+}
+
+// allowClass says how a SOP class is allowed. One association may have lost several, of which
+// the first is named: "CT Image Storage (+3 more)".
+func allowClass(found string) string {
+	name, more, several := strings.Cut(found, " (+")
+	do := fmt.Sprintf("Add the service of %s to the flow's allow list", name)
+	if uid, ok := dict.UID(name); ok && dict.IsStorage(uid) {
+		do = fmt.Sprintf("Add store: [%s] to the flow's allow list", name)
+	}
+	if several {
+		do += ", and what else the device needs of the other " + strings.TrimSuffix(more, " more)")
+	}
+	return do + "."
 }
 
 // Remedy says what would allow the unit, with the rule's file and line.
-func (r *Refusal) Remedy() string { return remedy(r.Reason, r.Found, r.Rule) }
+func (r *Refusal) Remedy() string { return Remedy(r.Reason, r.Found, r.Rule) }
 
-func remedy(code reason.Code, found, rule string) string {
+// Remedy says what would allow a unit that was refused for a reason by a rule that found that.
+func Remedy(code reason.Code, found, rule string) string {
 	do := reason.Lookup(code).Do
-	if form, ok := remedies[code]; ok && found != "" {
-		do = fmt.Sprintf(form, found)
-		do = strings.ToUpper(do[:1]) + do[1:] + "."
+	if say, ok := remedies[code]; ok && found != "" {
+		do = say(found)
 	}
 	if rule != "" && !strings.HasPrefix(rule, "built-in") {
-		do += " Decided by " + rule + "."
+		do += " (" + rule + ")"
 	}
 	return do
 }
@@ -76,7 +95,7 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 		d := Decision{Record: r, Line: string(r.AppendJSON(nil))}
 		if code := r.Reason; code != "" {
 			d.Meaning = reason.Lookup(code).Meaning
-			d.Remedy = remedy(code, r.Found.String(), r.Rule)
+			d.Remedy = Remedy(code, r.Found.String(), r.Rule)
 		}
 		e.Records = append(e.Records, d)
 	}

@@ -114,7 +114,7 @@ func (g *Gateway) revoke(p *policy.Policy) {
 		if f == nil {
 			continue
 		}
-		if now := p.Flow(f.ID()); now == nil || now.Device.State == policy.Active {
+		if d := p.Device(f.Device.Name); d == nil || d.State == policy.Active {
 			continue
 		}
 		go func() {

@@ -45,9 +45,12 @@ type FlowStatus struct {
 	Refused     uint64     `json:"refused"`
 	LastRefusal *Refusal   `json:"last_refusal,omitempty"`
 	Meaning     string     `json:"meaning,omitempty"` // of the last refusal's reason
-	Problem     string     `json:"problem,omitempty"` // with the upstream
-	DownSince   *time.Time `json:"down_since,omitempty"`
-	Do          string     `json:"do,omitempty"`
+	// Narrowed is the last association of which presentation contexts were taken away; a device
+	// that has nothing else to send releases it without a word.
+	Narrowed  *Refusal   `json:"narrowed,omitempty"`
+	Problem   string     `json:"problem,omitempty"` // with the upstream
+	DownSince *time.Time `json:"down_since,omitempty"`
+	Do        string     `json:"do,omitempty"`
 }
 
 // remembered is how long a refusal marks its flow although other units pass: a device that is
@@ -120,7 +123,7 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 	st := FlowStatus{
 		Device: a.device, Flow: a.flow, State: FlowSilent, Sessions: a.sessions.Load(), Refused: a.refused,
 		LastSeen: unixOrNil(a.lastSeen.Load()), LastGood: unixOrNil(a.lastGood.Load()),
-		LastRefusal: a.lastRefusal, Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
+		LastRefusal: a.lastRefusal, Narrowed: a.narrowed, Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
 	}
 	if f != nil {
 		st.Protocol, st.Mode, st.Upstream = string(f.Protocol), f.Mode.String(), f.To.Name

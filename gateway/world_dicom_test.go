@@ -276,3 +276,36 @@ func TestShadowPassesAndSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// One record stands for all contexts that an association lost; status shows it, since a device
+// that has nothing else to send releases without a word.
+func TestNarrowedAssociationIsOneRecord(t *testing.T) {
+	w := newWorld(t, nil)
+	a := mustAssociate(t, w, ctImage, mrImage, "1.2.840.10008.5.1.4.1.1.7")
+	a.Release()
+	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"rewrite"`, string(reason.DICOMAbstractSyntax), `"found":"MR Image Storage (+1 more)"`)
+	for _, f := range w.gw.Status().Flows {
+		if f.Device != "ct-1" {
+			continue
+		}
+		if f.State != FlowOK || f.Refused != 0 || f.Narrowed == nil {
+			t.Errorf("status says %+v", f)
+			continue
+		}
+		if do := f.Narrowed.Remedy(); !strings.Contains(do, "store: [MR Image Storage]") || !strings.Contains(do, "devices/ct-1.yaml") {
+			t.Errorf("remedy %q", do)
+		}
+	}
+}
+
+// UIDs with letters pass where the flow tolerates them, and still cannot leave a folder.
+func TestLetteredUIDsPassWhereTolerated(t *testing.T) {
+	w := newWorld(t, map[string]string{"devices/ct-1.yaml": strings.Replace(worldCT, "{to: pacs,", "{to: pacs, tolerate: {lettered_uids: true},", 1)})
+	a := mustAssociate(t, w, ctImage)
+	for uid, want := range map[string]uint16{"1.2.ab.3": 0, "1.2.3": 0, "1.2..ab": 0xC000, "ab/cd": 0xC000} {
+		if got := store(t, a, ctImage, uid, image(ctImage, uid, uid, "X", 100)); got != want {
+			t.Errorf("%s: status %04X, want %04X", uid, got, want)
+		}
+	}
+	a.Release()
+}

@@ -69,7 +69,9 @@ func (c *compiler) fitting(f *flowFile) bool {
 		{y.TransferSyntaxes.At, "transfer_syntaxes", DICOM},
 		{y.MaxPDU.At, "max_pdu", DICOM},
 		{y.Receiver.At, "receiver", HL7},
-		{y.Tolerate.At, "tolerate", HL7},
+		{y.Tolerate.Strays.At, "tolerate.strays", HL7},
+		{y.Tolerate.SegmentEnds.At, "tolerate.segment_ends", HL7},
+		{y.Tolerate.LetteredUID.At, "tolerate.lettered_uids", DICOM},
 	} {
 		if k.at.Set() && k.of != f.Protocol {
 			ok = false
@@ -84,6 +86,7 @@ func (c *compiler) allow(f *flowFile) bool {
 	if f.Protocol == HL7 {
 		return c.allowHL7(f)
 	}
+	f.dicom.lettered = f.y.Tolerate.LetteredUID.Value
 	ok := c.transferSyntaxes(f)
 	for i := range f.y.Allow.Verbs {
 		v := &f.y.Allow.Verbs[i]

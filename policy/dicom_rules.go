@@ -18,6 +18,8 @@ type dicomRules struct {
 
 	transfer     map[string]bool // transfer syntaxes by UID; nil: all known but deflated ones
 	transferRule string
+
+	lettered bool // UIDs with letters in them pass
 }
 
 // class is what may be done on presentation contexts of one abstract syntax.
@@ -104,7 +106,7 @@ func (p *program) context(pc *dicom.PresentationContext, keep []bool, v *protoco
 // request judges a DIMSE request. The side that connected is the SCU; what would make the other
 // side one (returns of C-GET, reports of storage commitment) is not allowed yet.
 func (p *program) request(c *dicom.Command, v *protocols.Verdict) {
-	if !c.InstanceSafe {
+	if !p.dicom.safe(c.InstanceSafe, c.SOPInstance) {
 		v.Refuse(reason.DICOMUID, ruleUID)
 		return
 	}
@@ -160,9 +162,15 @@ func (cl *class) speaksOf(c *dicom.Command) bool {
 
 // response judges the answer to a request that was allowed; the conversation has matched the two.
 func (p *program) response(c *dicom.Command, v *protocols.Verdict) {
-	if !c.InstanceSafe {
+	if !p.dicom.safe(c.InstanceSafe, c.SOPInstance) {
 		v.Refuse(reason.DICOMUID, ruleUID)
 	}
+}
+
+// safe tells whether a UID may become the name of a file or the key of a query: a valid one, or
+// one with letters where the flow tolerates them.
+func (p *dicomRules) safe(valid bool, uid []byte) bool {
+	return valid || p.lettered && dicom.LetteredUID(uid)
 }
 
 // needs says how far into a data set the rules look. Only stored objects carry what names files
@@ -180,7 +188,7 @@ func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 	switch {
 	case d.Fault != nil:
 		v.Refuse(d.Fault.Reason, ruleDataSet)
-	case !d.InstanceSafe || !d.StudySafe:
+	case !p.dicom.safe(d.InstanceSafe, d.SOPInstance) || !p.dicom.safe(d.StudySafe, d.StudyInstance):
 		v.Refuse(reason.DICOMUID, ruleUID)
 	case d.SOPClass != nil && string(d.SOPClass) != string(c.SOPClass),
 		d.SOPInstance != nil && string(d.SOPInstance) != string(c.SOPInstance):

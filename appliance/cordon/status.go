@@ -97,8 +97,22 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 			out.Printf("  what to do: %s\n", f.Do)
 		}
 	}
+	for _, f := range st.Flows {
+		if n := f.Narrowed; n != nil && now.Sub(n.Time) < recentNarrowing {
+			verb := "took away"
+			if n.Passed {
+				verb = "would have taken away"
+			}
+			out.Printf("\n%s %s/%s: %s ago Cordon %s presentation contexts of an association, session %s: %s\n",
+				screen.Coloured("○", screen.Yellow), f.Device, f.Flow, screen.Age(now.Sub(n.Time)), verb, n.Session, n.Found)
+			out.Printf("  if the device needs them: %s\n", n.Remedy())
+		}
+	}
 	showRest(out, st, now)
 }
+
+// recentNarrowing is how long status mentions an association that was narrowed.
+const recentNarrowing = 15 * time.Minute
 
 // trouble says in one line who is refused, since when and why.
 func trouble(f gateway.FlowStatus, now time.Time) string {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"cordon/gateway"
 	"cordon/gateway/audit"
 	"cordon/protocols/reason"
 )
@@ -171,10 +172,7 @@ func (s *Show) line(r row, times int) {
 
 // fix prints what to do about a refusal, and the rule that decided.
 func (s *Show) fix(r row) {
-	words := strings.Fields(reason.Lookup(reason.Code(r.code)).Do)
-	if r.rule != "" {
-		words = append(words, strings.Fields("("+r.rule+")")...)
-	}
+	words := strings.Fields(gateway.Remedy(reason.Code(r.code), r.found, r.rule))
 	text, indent := strings.Repeat(" ", unitAt)+"→ fix:", strings.Repeat(" ", unitAt+6)
 	for _, w := range words {
 		if utf8.RuneCountInString(text)+1+utf8.RuneCountInString(w) > width {

@@ -35,12 +35,13 @@ time      device      unit                                              verdict 
 12:00:00  ct-3        A-ASSOCIATE-RQ  230 B                             allow
 12:00:01  ct-3        C-STORE-RQ ×24  CT Image Storage  3.2 MB          allow
 12:00:30  ct-3        A-ASSOCIATE-RQ  ARCHIVE9                          refuse        dicom.called-ae
-                      → fix: Correct the called AE title on the device, or add it to the upstream in site.yaml
-                             (ae or was.ae). (devices/ct-3.yaml:1:1 flows.archive.to)
+                      → fix: Have the device call the upstream by its AE title, or add was: {ae: ARCHIVE9} to
+                             the upstream. (devices/ct-3.yaml:1:1 flows.archive.to)
 12:00:31  us-2        A-ASSOCIATE-RQ  Secondary Capture Image Storage…  would refuse  dicom.abstract-syntax
-                      → fix: Add the SOP class to the flow's allow list if the device needs it.
+                      → fix: Add the service of Secondary Capture Image Storage, and then some more to the
+                             flow's allow list.
 12:00:31  us-2        C-STORE-RQ  Secondary Capture Image Storage       would refuse  dicom.abstract-syntax
-                      → fix: Add the SOP class to the flow's allow list if the device needs it.
+                      → fix: Add store: [Secondary Capture Image Storage] to the flow's allow list.
 12:00:32  a-device-…  ORU^R01  300 B                                    allow
 `
 		if got := "\n" + out.String(); got != want {

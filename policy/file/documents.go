@@ -191,10 +191,11 @@ type Flow struct {
 	At Pos `json:"-"`
 }
 
-// Tolerate lists departures from MLLP and HL7 chapter 2.
+// Tolerate lists departures from MLLP, HL7 chapter 2 and DICOM.
 type Tolerate struct {
 	Strays      Bool `json:"strays,omitempty" jsonschema:"CR, LF and spaces between MLLP blocks."`
 	SegmentEnds Bool `json:"segment_ends,omitempty" jsonschema:"Segments that end with LF, or CR and LF."`
+	LetteredUID Bool `json:"lettered_uids,omitempty" jsonschema:"DICOM UIDs whose components have letters, as some old systems make them."`
 
 	At Pos `json:"-"`
 }

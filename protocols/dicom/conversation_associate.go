@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"bytes"
+	"strconv"
 
 	"cordon/protocols"
 	"cordon/protocols/reason"
@@ -39,8 +40,7 @@ func (t *turn) associate(pdu []byte) error {
 		t.reject(len(pdu), &v)
 		return nil
 	}
-	if rule := t.narrow(len(pdu)); su.offer.Remaining() == 0 {
-		v.Refuse(reason.DICOMNoContext, rule)
+	if t.narrow(&v); v.Refused() {
 		t.reject(len(pdu), &v)
 		return nil
 	}
@@ -53,37 +53,66 @@ func (t *turn) associate(pdu []byte) error {
 	return nil
 }
 
-// narrow asks the rules about each proposed context, records those that go, and makes the offer.
-// It returns the rule that decided last against one.
-func (t *turn) narrow(size int) (rule string) {
+// narrow asks the rules about each proposed context, makes the offer of what they leave, and puts
+// into the request's verdict what went: many toolkits propose all they know, so one record stands
+// for all contexts of an association. Without any left the request is refused.
+func (t *turn) narrow(v *protocols.Verdict) {
 	su := t.c.setup
 	su.narrow.Reset(&su.rq)
 	su.narrow.MaxLength, su.narrow.CalledAE = t.c.cfg.MaxPDU, su.facts.CallAs
+	var first protocols.Verdict // about a context that goes, or would go
+	goes, would := 0, 0
 	for i := range su.facts.Contexts {
-		pc, d := &su.facts.Contexts[i], &su.narrow.Keep[i]
-		var v protocols.Verdict
-		v.Reset(protocols.Near)
-		v.Unit.Set(TypeAssociateRQ.String())
-		v.Found.Set(className(string(pc.Abstract)))
-		v.Bytes, v.Settled = int64(size), true
-		t.c.rules.Context(&su.facts, pc, d.Transfer, &v)
-		switch {
-		case v.Refused() && v.Reason == reason.DICOMTransferSyntax:
-			d.Result = TransferSyntaxesNotSupported
-		case v.Refused():
-			d.Result = AbstractSyntaxNotSupported
-		case su.narrow.result(i) != Acceptance: // no transfer syntax was kept
-			v.Refuse(reason.DICOMTransferSyntax, v.Rule)
+		pv := t.context(i)
+		if pv.Reason == "" {
+			continue
 		}
-		if v.Refused() {
-			rule = v.Rule
+		if goes+would == 0 {
+			first = pv
 		}
-		if v.Reason != "" {
-			t.p.Record(&v)
+		if pv.Refused() {
+			goes++
+		} else {
+			would++
 		}
 	}
 	su.offer = su.rq.Offer(&su.narrow)
-	return rule
+	n := len(su.facts.Contexts)
+	switch {
+	case su.offer.Remaining() == 0:
+		v.Refuse(reason.DICOMNoContext, first.Rule)
+	case goes+would == 0 || v.Reason != "":
+		return // nothing goes, or what is recorded already says more
+	case goes > 0:
+		v.Action, v.Would, v.Reason, v.Rule = protocols.Rewrite, protocols.Rewrite, first.Reason, first.Rule
+	case would == n:
+		v.Would, v.Reason, v.Rule = protocols.Refuse, reason.DICOMNoContext, first.Rule
+	default:
+		v.Would, v.Reason, v.Rule = protocols.Rewrite, first.Reason, first.Rule
+	}
+	v.Found = first.Found
+	if more := goes + would - 1; more > 0 {
+		v.Found.Append(" (+" + strconv.Itoa(more) + " more)")
+	}
+}
+
+// context asks the rules about a proposed context and keeps what they answer.
+func (t *turn) context(i int) (v protocols.Verdict) {
+	su := t.c.setup
+	pc, d := &su.facts.Contexts[i], &su.narrow.Keep[i]
+	v.Reset(protocols.Near)
+	v.Unit.Set(TypeAssociateRQ.String())
+	v.Found.Set(className(string(pc.Abstract)))
+	t.c.rules.Context(&su.facts, pc, d.Transfer, &v)
+	switch {
+	case v.Refused() && v.Reason == reason.DICOMTransferSyntax:
+		d.Result = TransferSyntaxesNotSupported
+	case v.Refused():
+		d.Result = AbstractSyntaxNotSupported
+	case su.narrow.result(i) != Acceptance: // no transfer syntax was kept
+		v.Refuse(reason.DICOMTransferSyntax, v.Rule)
+	}
+	return v
 }
 
 // reject answers the association request, of size bytes, with an A-ASSOCIATE-RJ.

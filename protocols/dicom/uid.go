@@ -29,23 +29,34 @@ func padding(c byte) bool { return c == ' ' || c == 0 }
 // of numeric components between dots. An empty component is what makes a UID dangerous as a
 // name: ".." has only characters that a UID may have. Leading zeros in a component are forbidden
 // by the standard and harmless; they occur and are let through.
-func ValidUID(b []byte) bool {
+func ValidUID(b []byte) bool { return components(b, func(c byte) bool { return '0' <= c && c <= '9' }) }
+
+// LetteredUID is ValidUID for the UIDs of some old systems, whose components have letters: still
+// no more than 64 bytes, no empty component, nothing that could leave a folder.
+func LetteredUID(b []byte) bool {
+	return components(b, func(c byte) bool {
+		return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	})
+}
+
+// components tells whether b, its padding aside, is components of allowed characters between dots.
+func components(b []byte, allowed func(byte) bool) bool {
 	b = TrimUID(b)
 	if len(b) == 0 || len(b) > maxUID {
 		return false
 	}
-	digit := false // the component has one
+	some := false // the component has a character
 	for _, c := range b {
 		switch {
-		case '0' <= c && c <= '9':
-			digit = true
-		case c == '.' && digit:
-			digit = false
+		case allowed(c):
+			some = true
+		case c == '.' && some:
+			some = false
 		default:
 			return false
 		}
 	}
-	return digit
+	return some
 }
 
 // sameUID tells whether two trimmed values name the same thing; absent values agree with all.

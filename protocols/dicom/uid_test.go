@@ -40,3 +40,15 @@ func TestPaddingIsTrimmed(t *testing.T) { // D16
 		}
 	}
 }
+
+func TestLetteredUID(t *testing.T) {
+	for uid, want := range map[string]bool{
+		"1.2.3": true, "1.2.840.abc.7F": true, "0a\x00": true,
+		"": false, ".": false, "..": false, "1..2": false, ".1": false, "1.": false, "a/b": false, `a\b`: false, "1.2 3": false,
+		strings.Repeat("a", 65): false,
+	} {
+		if got := LetteredUID([]byte(uid)); got != want {
+			t.Errorf("LetteredUID(%q) = %v", uid, got)
+		}
+	}
+}

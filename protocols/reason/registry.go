@@ -184,7 +184,7 @@ var registry = []Info{
 		Do: "Name the transfer syntax in the flow's transfer_syntaxes if its server takes it.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized},
 	{Code: DICOMNoContext, Meaning: "No presentation context of the request is allowed, so the association was rejected.",
-		Do: "See the refused contexts recorded with it, and add what the device needs to the flow's allow list.",
+		Do: "Add the SOP classes that the device needs to the flow's allow list.",
 		RJ: rjNoReason, Abort: abortUnspecified},
 	{Code: DICOMNegotiation, Meaning: "The server accepted something that was not offered to it.",
 		Do: "Report it to the maker of the server.", Abort: abortValue},
