@@ -1,7 +1,7 @@
 package interop
 
 import (
-	"errors"
+	"fmt"
 	"regexp"
 	"testing"
 )
@@ -39,16 +39,16 @@ func deliverMessages(t *testing.T, from sender, to receiver, port string, all []
 			refused[s.name] = err
 			continue
 		}
+		if !taking.Match(near.ack) {
+			refused[s.name] = fmt.Errorf("negative acknowledgment %q", near.ack)
+			continue
+		}
 		far := to.next(t)
 		if string(far.message) != string(near.message) {
 			t.Errorf("%s arrived changed: %s", s.name, difference(far.message, near.message))
 		}
 		if string(near.ack) != string(far.ack) {
 			t.Errorf("the acknowledgment of %s came back changed: %s", s.name, difference(near.ack, far.ack))
-		}
-		if !taking.Match(near.ack) {
-			refused[s.name] = errors.New("negative acknowledgment")
-			continue
 		}
 		taken = append(taken, s)
 	}

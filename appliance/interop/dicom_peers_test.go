@@ -50,6 +50,9 @@ type sample struct {
 	name     string // below the corpus
 	sopClass string
 	transfer string
+	named    bool // the data set names its SOP class and instance
+	mismatch bool // the File Meta Information names others than the data set
+	odd      bool // the data set has an odd number of bytes
 }
 
 var samples struct {
@@ -84,7 +87,8 @@ var uidLine = regexp.MustCompile(`^\((\w{4},\w{4})\) UI \[([0-9.]+)\]`)
 // describe reads what names a presentation context for a file.
 func describe(dcmdump, path string) (sample, bool) {
 	// Output comes even where it complains, say of a file that was cut short.
-	out, _ := exec.Command(dcmdump, "-q", "-Un", "-M", "+P", "0008,0016", "+P", "0002,0002", "+P", "0002,0010", path).Output()
+	out, _ := exec.Command(dcmdump, "-q", "-Un", "-M",
+		"+P", "0008,0016", "+P", "0008,0018", "+P", "0002,0002", "+P", "0002,0003", "+P", "0002,0010", path).Output()
 	found := map[string]string{}
 	for line := range strings.Lines(string(out)) {
 		if m := uidLine.FindStringSubmatch(line); m != nil && found[m[1]] == "" {
@@ -97,6 +101,13 @@ func describe(dcmdump, path string) (sample, bool) {
 	}
 	if s.transfer == "" {
 		s.transfer = "1.2.840.10008.1.2" // Implicit VR Little Endian, the default
+	}
+	differ := func(meta, dataSet string) bool { return found[dataSet] != "" && found[dataSet] != found[meta] }
+	s.named = found["0008,0016"] != "" && found["0008,0018"] != ""
+	s.mismatch = differ("0002,0002", "0008,0016") || differ("0002,0003", "0008,0018")
+	if content, err := os.ReadFile(path); err == nil {
+		o, err := splitPart10(content)
+		s.odd = err == nil && len(o.dataSet)%2 == 1
 	}
 	return s, s.sopClass != ""
 }

@@ -52,10 +52,17 @@ func (s goSender) send(t *testing.T, port string, message []byte) (exchange, err
 type goReceiver struct {
 	at   string
 	seen chan exchange
-	t    *testing.T
 }
 
+// newGoReceiver starts a receiver that acknowledges each message as HL7 v2 §2.9 says.
 func newGoReceiver(t *testing.T, files *tlsFiles) receiver {
+	t.Helper()
+	receiver := endpoint.Receiver{Now: time.Now}
+	return listenHL7(t, files, receiver.Handle)
+}
+
+// listenHL7 starts a receiver that answers with what the handler returns.
+func listenHL7(t *testing.T, files *tlsFiles, handle func(message []byte) []byte) receiver {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,7 +72,7 @@ func newGoReceiver(t *testing.T, files *tlsFiles) receiver {
 	if files != nil {
 		l = tls.NewListener(l, serverTLS(t, files))
 	}
-	r := goReceiver{port, make(chan exchange, 1), t}
+	r := goReceiver{port, make(chan exchange, 1)}
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -75,7 +82,13 @@ func newGoReceiver(t *testing.T, files *tlsFiles) receiver {
 			}
 			go func() {
 				defer conn.Close()
-				endpoint.Serve(conn, r.handle)
+				endpoint.Serve(conn, func(message []byte) []byte {
+					ack := handle(message)
+					if ack != nil {
+						r.seen <- exchange{slices.Clone(message), slices.Clone(ack)}
+					}
+					return ack
+				})
 			}()
 		}
 	}()
@@ -87,15 +100,6 @@ func newGoReceiver(t *testing.T, files *tlsFiles) receiver {
 func answered(message []byte) bool {
 	var r endpoint.Receiver
 	return r.Handle(message) != nil
-}
-
-func (r goReceiver) handle(message []byte) []byte {
-	receiver := endpoint.Receiver{Now: time.Now}
-	ack := receiver.Handle(message)
-	if ack != nil {
-		r.seen <- exchange{slices.Clone(message), ack}
-	}
-	return ack
 }
 
 func (r goReceiver) port() string { return r.at }

@@ -25,7 +25,8 @@ type sender interface {
 // receiver takes messages at a port of this machine.
 type receiver interface {
 	port() string
-	// next waits for the exchange that a sender has just completed.
+	// next waits for the exchange that a sender has just completed. It is to be called for each
+	// message that was taken, and for no other.
 	next(t *testing.T) exchange
 }
 

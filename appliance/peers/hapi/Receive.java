@@ -8,7 +8,6 @@ import ca.uhn.hl7v2.parser.GenericModelClassFactory;
 import ca.uhn.hl7v2.protocol.MetadataKeys;
 import ca.uhn.hl7v2.protocol.ReceivingApplication;
 import ca.uhn.hl7v2.protocol.ReceivingApplicationException;
-import ca.uhn.hl7v2.protocol.ReceivingApplicationExceptionHandler;
 import ca.uhn.hl7v2.validation.impl.ValidationContextFactory;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -19,9 +18,10 @@ import java.util.Map;
  * An HL7 receiver on HAPI. Usage: Receive PORT
  *
  * <p>Acknowledges each message that HAPI can parse with the acknowledgment that it makes, and
- * prints a line for each: the message as it came and its acknowledgment, both in base64.
+ * prints a line for each: the message as it came and its acknowledgment, both in base64. What it
+ * cannot parse HAPI answers by itself, negatively, or not at all; no line is printed for it.
  */
-public final class Receive implements ReceivingApplication<Message>, ReceivingApplicationExceptionHandler {
+public final class Receive implements ReceivingApplication<Message> {
     public static void main(String[] args) throws Exception {
         HapiContext context = new DefaultHapiContext();
         context.setValidationContext(ValidationContextFactory.noValidation());
@@ -31,9 +31,7 @@ public final class Receive implements ReceivingApplication<Message>, ReceivingAp
         llp.setCharset(StandardCharsets.ISO_8859_1);
         context.setLowerLayerProtocol(llp);
         HL7Service server = context.newServer(Integer.parseInt(args[0]), false);
-        Receive receive = new Receive();
-        server.registerApplication(receive);
-        server.setExceptionHandler(receive);
+        server.registerApplication(new Receive());
         server.startAndWait();
         Thread.currentThread().join();
     }
@@ -53,15 +51,6 @@ public final class Receive implements ReceivingApplication<Message>, ReceivingAp
     @Override
     public boolean canProcess(Message in) {
         return true;
-    }
-
-    /** Sees the negative acknowledgment that HAPI makes for what it cannot parse, if it makes one. */
-    @Override
-    public String processException(String in, Map<String, Object> meta, String nak, Exception e) {
-        if (nak != null) {
-            print(in, nak);
-        }
-        return nak;
     }
 
     private static synchronized void print(String message, String ack) {
