@@ -82,7 +82,7 @@ func dicomSamples(t *testing.T) []sample {
 	return samples.all
 }
 
-var uidLine = regexp.MustCompile(`^\((\w{4},\w{4})\) UI \[([0-9.]+)\]`)
+var uidLine = regexp.MustCompile(`^\((\w{4},\w{4})\) UI \[([0-9A-Za-z.]+)\]`)
 
 // describe reads what names a presentation context for a file.
 func describe(dcmdump, path string) (sample, bool) {
