@@ -106,7 +106,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON for machines")
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
-		newRun(o), newInit(o), newCheck(o), newStatus(o), newExplain(o), newDevice(o), newDemo(o), newVersion(o),
+		newRun(o), newInit(o), newCheck(o), newStatus(o), newExplain(o), newDevice(o), newDemo(o), newBench(o), newVersion(o),
 	)
 	return root
 }

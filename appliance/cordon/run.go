@@ -22,6 +22,7 @@ import (
 func newRun(o *options) *cobra.Command {
 	var level slog.Level
 	var logJSON bool
+	var profile string
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the gateway",
 		Long: `Run the gateway in the foreground until SIGTERM or Ctrl-C, then drain: what is under way
@@ -34,11 +35,17 @@ SIGUSR1 opens the audit file anew, for log rotation.
 Logs go to standard error, audit records to audit.file.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return run(cmd.Context(), o, newLogger(level, logJSON || o.json))
+			stop, err := profileCPU(profile)
+			if err != nil {
+				return err
+			}
+			return errors.Join(run(cmd.Context(), o, newLogger(level, logJSON || o.json)), stop())
 		},
 	}
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn, error")
 	cmd.Flags().BoolVar(&logJSON, "log-json", false, "write the log as JSON lines")
+	cmd.Flags().StringVar(&profile, "cpu-profile", "", "`file` for a CPU profile")
+	cmd.Flags().MarkHidden("cpu-profile")
 	return cmd
 }
 

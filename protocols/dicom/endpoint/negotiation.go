@@ -116,6 +116,12 @@ func (c Context) choose(proposed [][]byte) (dicom.Result, string) {
 	return dicom.TransferSyntaxesNotSupported, ""
 }
 
+// AppendAccept appends the A-ASSOCIATE-AC with which s answers a request, for a peer that reads
+// what follows in a way of its own.
+func (s *Server) AppendAccept(dst []byte, rq *dicom.AssociateRQ) []byte {
+	return appendAccept(dst, rq, announced(s.MaxLength), s.negotiate(rq))
+}
+
 // appendAccept appends the A-ASSOCIATE-AC. A rejected context gets a transfer syntax too, which
 // is not significant but must be there (PS3.8 §9.3.3.2).
 func appendAccept(dst []byte, rq *dicom.AssociateRQ, maxLength uint32, answers []Negotiated) []byte {

@@ -1,0 +1,190 @@
+package bench
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/endpoint"
+)
+
+// AE titles and UIDs of the generated traffic. The instances are under the root that stands for
+// generated UUIDs (PS3.5 §B.2), so they can be nobody's.
+const (
+	loadAE       = "LOAD"
+	sinkAE       = "SINK"
+	verification = "1.2.840.10008.1.1"
+	ctImage      = "1.2.840.10008.5.1.4.1.1.2"
+	implicitLE   = "1.2.840.10008.1.2"
+	explicitLE   = "1.2.840.10008.1.2.1"
+	uidRoot      = "2.25.2000"
+)
+
+// object is a data set with what C-STORE says about it.
+type object struct {
+	class, instance, transfer string
+	data                      []byte
+}
+
+// appendElement appends a data element in Explicit VR Little Endian (PS3.5 §7.1.2).
+func appendElement(b []byte, tag dicom.Tag, vr, value string) []byte {
+	if len(value)%2 == 1 {
+		value += map[bool]string{true: "\x00", false: " "}[vr == "UI"]
+	}
+	b = binary.LittleEndian.AppendUint16(b, uint16(tag>>16))
+	b = binary.LittleEndian.AppendUint16(b, uint16(tag))
+	b = binary.LittleEndian.AppendUint16(append(b, vr...), uint16(len(value)))
+	return append(b, value...)
+}
+
+// imageHeader is what precedes the pixels of a CT-like image: the attributes that rules look at
+// among others, and the head of Pixel Data with its length.
+func imageHeader(instance string, frames int, pixels uint32) []byte {
+	short := func(v uint16) string { return string([]byte{byte(v), byte(v >> 8)}) }
+	var b []byte
+	for _, e := range []struct {
+		tag       dicom.Tag
+		vr, value string
+	}{
+		{0x00080005, "CS", "ISO_IR 100"},
+		{0x00080008, "CS", `ORIGINAL\PRIMARY\AXIAL`},
+		{dicom.TagSOPClassUID, "UI", ctImage},
+		{dicom.TagSOPInstanceUID, "UI", instance},
+		{0x00080020, "DA", "20260101"},
+		{0x00080060, "CS", "CT"},
+		{0x00080070, "LO", "Cordon bench"},
+		{0x00100010, "PN", "Load^Generated"},
+		{0x00100020, "LO", "BENCH"},
+		{dicom.TagStudyInstanceUID, "UI", uidRoot + ".1"},
+		{0x0020000E, "UI", uidRoot + ".2"},
+		{0x00280002, "US", short(1)},
+		{0x00280004, "CS", "MONOCHROME2"},
+		{0x00280008, "IS", fmt.Sprint(frames)},
+		{0x00280010, "US", short(512)},
+		{0x00280011, "US", short(512)},
+		{0x00280100, "US", short(16)},
+		{0x00280101, "US", short(12)},
+		{0x00280102, "US", short(11)},
+		{0x00280103, "US", short(0)},
+	} {
+		b = appendElement(b, e.tag, e.vr, e.value)
+	}
+	b = append(b, 0xE0, 0x7F, 0x10, 0x00, 'O', 'W', 0, 0)
+	return binary.LittleEndian.AppendUint32(b, pixels)
+}
+
+// frameSize is one frame of 512 × 512 pixels of 16 bits.
+const frameSize = 512 * 512 * 2
+
+// ctStudy generates a study of CT-like objects of 0.525 MB each.
+func ctStudy(n int) []object {
+	pixels := make([]byte, frameSize)
+	for i := range pixels {
+		pixels[i] = byte(i * 7)
+	}
+	objects := make([]object, n)
+	for i := range objects {
+		instance := fmt.Sprintf("%s.3.%d", uidRoot, i+1)
+		objects[i] = object{ctImage, instance, explicitLE, append(imageHeader(instance, 1, frameSize), pixels...)}
+	}
+	return objects
+}
+
+// corpus reads the studies of a directory: its Part 10 files, in all folders below it.
+func corpus(dir string) (objects []object, err error) {
+	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		meta, err := endpoint.ReadFileMeta(f)
+		if err != nil || meta.SOPClass == "" || strings.HasPrefix(meta.SOPClass, "1.2.840.10008.1.3.") {
+			return nil // no object: a DICOMDIR, a text beside the files
+		}
+		at, err := f.Seek(0, 1)
+		if err != nil {
+			return err
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if data := whole[at:]; len(data)%2 == 0 {
+			objects = append(objects, object{meta.SOPClass, meta.SOPInstance, meta.Transfer, data})
+		}
+		return nil
+	})
+	if err == nil && len(objects) == 0 {
+		err = fmt.Errorf("%s holds no DICOM Part 10 file", dir)
+	}
+	return objects, err
+}
+
+// contexts are the presentation contexts that objects need, one for each SOP class and transfer
+// syntax.
+func contexts(objects []object) (list []endpoint.Context) {
+	seen := map[[2]string]bool{}
+	for _, o := range objects {
+		if k := [2]string{o.class, o.transfer}; !seen[k] {
+			seen[k] = true
+			list = append(list, endpoint.Context{Abstract: o.class, Transfer: []string{o.transfer}})
+		}
+	}
+	return list
+}
+
+// storeRQ is the C-STORE-RQ of an object in fragments.
+func storeRQ(dst []byte, context uint8, id uint16, o *object, pdu uint32) []byte {
+	c := dicom.Command{Field: dicom.CStoreRQ, MessageID: id, HasDataSet: true,
+		SOPClass: []byte(o.class), SOPInstance: []byte(o.instance)}
+	return dicom.AppendFragments(dst, context, true, dicom.AppendCommand(nil, &c), pdu)
+}
+
+// huge is one multi-frame object as it goes over the wire, whatever its size: only its first PDUs,
+// one batch of its middle and its last PDU are held.
+type huge struct {
+	first, middle, last []byte
+	repeat              int   // how often middle goes out
+	size                int64 // bytes in all
+}
+
+// writeSize is the least that one write hands the kernel.
+const writeSize = 256 << 10
+
+// newHuge forms an object of about size bytes in PDUs of that length.
+func newHuge(size int64, pdu uint32) *huge {
+	room := int64(pdu-6) &^ 1 // bytes of data in a PDU with one PDV
+	batch := (writeSize + room - 1) / room
+	repeat := max(size/(room*batch), 1)
+	instance := uidRoot + ".4.1"
+	total := room * (batch*repeat + 2) // and a first and a last PDU, so that all are full
+	header := imageHeader(instance, int(total/frameSize)+1, 0)
+	o := object{ctImage, instance, explicitLE, nil}
+	head := imageHeader(instance, int(total/frameSize)+1, uint32(total-int64(len(header))))
+	fill := make([]byte, room)
+	for i := range fill {
+		fill[i] = byte(i * 7)
+	}
+	h := &huge{repeat: int(repeat)}
+	h.first = storeRQ(nil, 1, 1, &o, pdu)
+	h.first = fragment(h.first, append(head, fill[len(head):]...), false)
+	for range batch {
+		h.middle = fragment(h.middle, fill, false)
+	}
+	h.last = fragment(nil, fill, true)
+	h.size = int64(len(h.first)+len(h.last)) + repeat*int64(len(h.middle))
+	return h
+}
+
+// fragment appends a P-DATA-TF of one fragment of a data set on presentation context 1.
+func fragment(dst, data []byte, last bool) []byte {
+	dst = dicom.AppendPDataHeader(dst, uint32(len(data)+6))
+	return dicom.AppendPDV(dst, 1, false, last, data)
+}

@@ -1,0 +1,123 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is a gateway that runs.
+type process struct {
+	cmd    *exec.Cmd
+	output tail
+	exited chan struct{}
+	pids   []int // its own and its children's
+}
+
+// tail keeps the last bytes that a program printed, for when it fails.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	const most = 4 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, b...)
+	t.b = t.b[max(0, len(t.b)-most):]
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.b))
+}
+
+// startTime is how long a gateway may take until it accepts connections.
+const startTime = 15 * time.Second
+
+// start runs a gateway in its form and returns when it accepts connections.
+func start(ctx context.Context, h Hop, f Form, env []string) (*process, error) {
+	for name, text := range f.Files {
+		path := filepath.Join(h.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	p := &process{cmd: exec.Command(h.Program, f.Args...), exited: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Env = h.Dir, append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	// Should this process die, what it started dies too.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.cmd.Wait(); close(p.exited) }()
+	if err := p.accepts(ctx, h.Listen); err != nil {
+		p.stop()
+		return nil, err
+	}
+	p.pids = family(p.cmd.Process.Pid)
+	return p, nil
+}
+
+// accepts waits until somebody listens on the address. It looks without connecting, since a
+// connection would be passed on.
+func (p *process) accepts(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		if listening(address) {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("it ended at once: %s", p.output.String())
+		case <-ctx.Done():
+			return fmt.Errorf("it does not listen on %s: %w; %s", address, ctx.Err(), p.output.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// listening tells whether a socket listens on an IPv4 address of this host, by /proc/net/tcp.
+func listening(address string) bool {
+	a, err := net.ResolveTCPAddr("tcp4", address)
+	if err != nil {
+		return false
+	}
+	ip := a.IP.To4()
+	want := fmt.Sprintf(" %02X%02X%02X%02X:%04X 00000000:0000 0A ", ip[3], ip[2], ip[1], ip[0], a.Port)
+	table, err := os.ReadFile("/proc/net/tcp")
+	return err == nil && strings.Contains(string(table), want)
+}
+
+// stop ends the gateway.
+func (p *process) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.exited:
+		return nil
+	case <-time.After(3 * time.Second):
+	}
+	// The group is the gateway's own: its children end with it.
+	err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.exited
+	return err
+}

@@ -1,0 +1,132 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Tally is what arrived at a sink.
+type Tally struct {
+	Units int64 // messages, objects
+	Bytes int64
+	// Control IDs, so that none that was sent can be missing, and none come twice, unnoticed.
+	Sum, Xor int64
+}
+
+// message counts a message by its control ID.
+func (t *Tally) message(id []byte) {
+	n, _ := strconv.ParseInt(string(id), 10, 64)
+	t.Units, t.Sum, t.Xor = t.Units+1, t.Sum+n, t.Xor^n
+}
+
+func (t *Tally) add(o *Tally) {
+	t.Units, t.Bytes, t.Sum, t.Xor = t.Units+o.Units, t.Bytes+o.Bytes, t.Sum+o.Sum, t.Xor^o.Xor
+}
+
+// Sink serves a workload on one address.
+type Sink struct {
+	ln    net.Listener
+	tls   *tls.Config
+	serve func(net.Conn, *Tally) error
+
+	mu     sync.Mutex
+	ended  *sync.Cond
+	live   map[net.Conn]struct{}
+	tally  Tally
+	failed error // of the first connection that did not end well
+}
+
+// NewSink hears on an address; cfg is nil for plaintext.
+func NewSink(address string, cfg *tls.Config, w *Workload) (*Sink, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{ln: ln, tls: cfg, serve: w.serve, live: map[net.Conn]struct{}{}}
+	s.ended = sync.NewCond(&s.mu)
+	go s.accept()
+	return s, nil
+}
+
+// Address is where the sink hears.
+func (s *Sink) Address() string { return s.ln.Addr().String() }
+
+func (s *Sink) accept() {
+	for {
+		c, err := s.ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond) // out of descriptors: connections that end make room
+			continue
+		}
+		s.mu.Lock()
+		s.live[c] = struct{}{}
+		s.mu.Unlock()
+		go s.handle(c)
+	}
+}
+
+func (s *Sink) handle(c net.Conn) {
+	var t Tally
+	err := s.run(c, &t)
+	c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, c)
+	s.tally.add(&t)
+	if err != nil && s.failed == nil {
+		s.failed = err
+	}
+	if len(s.live) == 0 {
+		s.ended.Broadcast()
+	}
+}
+
+func (s *Sink) run(c net.Conn, t *Tally) error {
+	if s.tls == nil {
+		return s.serve(c, t)
+	}
+	g := newGathered(c, func(c net.Conn) *tls.Conn { return tls.Server(c, s.tls) })
+	if err := g.Handshake(); err != nil {
+		return fmt.Errorf("handshake with the sink: %w", err)
+	}
+	return errors.Join(s.serve(g, t), g.Close())
+}
+
+// Drain waits until no connection is left, and takes what they brought. Connections that are
+// still there when ctx ends are cut.
+func (s *Sink) Drain(ctx context.Context) (Tally, error) {
+	stop := context.AfterFunc(ctx, s.cut)
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.live) > 0 {
+		s.ended.Wait()
+	}
+	t, err := s.tally, s.failed
+	s.tally, s.failed = Tally{}, nil
+	return t, err
+}
+
+func (s *Sink) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.live {
+		c.Close()
+	}
+}
+
+// Close stops hearing and ends all connections.
+func (s *Sink) Close() error {
+	err := s.ln.Close()
+	s.cut()
+	return err
+}

@@ -1,0 +1,288 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// stage is one workload in one role with the gateways that run beside each other.
+type stage struct {
+	*bench
+	workload *Workload
+	role     Role
+	far      *Sink // behind the gateways
+	alone    *Sink // for the load without a gateway, when it is another
+	client   *tls.Config
+	relays   []*relay
+	gateways []*gateway
+}
+
+// gateway is a contender that runs.
+type gateway struct {
+	*contender
+	processes []*process
+	target    Target
+	sink      *Sink
+}
+
+func (b *bench) newStage(w *Workload, role Role) (*stage, error) {
+	s := &stage{bench: b, workload: w, role: role}
+	server, err := b.pki.tlsConfig(serverName, w.Resume)
+	if err != nil {
+		return nil, err
+	}
+	if s.client, err = b.pki.tlsConfig(clientName, w.Resume); err != nil {
+		return nil, err
+	}
+	behind, direct := (*tls.Config)(nil), (*tls.Config)(nil)
+	switch role {
+	case Client:
+		behind = server
+	case Server:
+		direct = server
+	}
+	if s.far, err = NewSink("127.0.0.1:0", behind, w); err != nil {
+		return nil, err
+	}
+	if s.alone, err = NewSink("127.0.0.1:0", direct, w); err != nil {
+		s.far.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	for _, g := range s.gateways {
+		for _, p := range g.processes {
+			if err := p.stop(); err != nil {
+				s.say("stopping %s: %v", g.Name, err)
+			}
+		}
+	}
+	for _, r := range s.relays {
+		r.close()
+	}
+	s.far.Close()
+	s.alone.Close()
+}
+
+// through returns the address that leads to a sink, over a relay where delay is asked for.
+func (s *stage) through(sink *Sink) (string, error) {
+	if s.RTT == 0 {
+		return sink.Address(), nil
+	}
+	r, err := newRelay(sink.Address(), s.RTT)
+	if err != nil {
+		return "", err
+	}
+	s.relays = append(s.relays, r)
+	return r.ln.Addr().String(), nil
+}
+
+// start runs a contender in the stage's role.
+func (s *stage) start(ctx context.Context, c *contender) error {
+	g := &gateway{contender: c, sink: s.far}
+	if c.direct() {
+		g.sink = s.alone
+	}
+	address, err := s.through(g.sink)
+	if err != nil {
+		return err
+	}
+	if !c.direct() {
+		hops := []Role{s.role}
+		if s.role == Pair {
+			hops = []Role{Server, Client} // from the sink on
+		}
+		for _, role := range hops {
+			p, at, err := s.hop(ctx, c, role, address)
+			if err != nil {
+				for _, p := range g.processes {
+					p.stop()
+				}
+				return err
+			}
+			g.processes, address = append(g.processes, p), at
+		}
+	}
+	g.target.Address = address
+	if s.role == Server {
+		g.target.TLS = s.client
+	}
+	s.gateways = append(s.gateways, g)
+	return nil
+}
+
+// hop starts one gateway in front of an address and returns where it hears.
+func (s *stage) hop(ctx context.Context, c *contender, role Role, target string) (*process, string, error) {
+	dir, err := os.MkdirTemp(s.dir, c.Name+"-")
+	if err != nil {
+		return nil, "", err
+	}
+	name := clientName
+	if role == Server {
+		name = serverName
+	}
+	h := Hop{Program: c.program, Role: role, Listen: freeAddress(), Target: target, Workload: s.workload, Dir: dir,
+		CA: s.pki.ca(), Cert: s.pki.cert(name), Key: s.pki.key(name), Both: s.pki.both(name), Objects: s.objects}
+	if s.Profile != "" && c.Name == Cordon {
+		h.Profile = filepath.Join(s.Profile, fmt.Sprintf("%s-%s.pprof", s.workload.Name, role))
+	}
+	f := c.form(h)
+	s.report.Peers[c.tested].Forms[string(role)+" "+s.workload.Protocol] = f
+	p, err := start(ctx, h, f, c.env)
+	return p, h.Listen, err
+}
+
+// load is what one round sends.
+func (s *stage) load(g *gateway, set Setting, rate float64) *Load {
+	return &Load{Target: g.target, Connections: set.Connections, Rate: rate, Bytes: s.Size.Bytes,
+		Count: s.Size.Objects, Objects: s.objects, Duration: s.Size.Duration}
+}
+
+// patience is how long a round may take beyond what it should.
+const patience = 60 * time.Second
+
+// warm runs a small load, which also shows that the gateway works.
+func (s *stage) warm(ctx context.Context, g *gateway, set Setting) error {
+	l := s.load(g, set, 0)
+	l.Bytes, l.Count, l.Duration = 64<<20, min(l.Count, 10), 100*time.Millisecond
+	_, err := s.visit(ctx, g, l)
+	return err
+}
+
+// visit runs a load and checks that what was sent arrived.
+func (s *stage) visit(ctx context.Context, g *gateway, l *Load) (Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Duration+patience)
+	defer cancel()
+	before := lastID.Load()
+	sample, err := s.workload.run(ctx, l)
+	arrived, sinkErr := g.sink.Drain(ctx)
+	if err != nil {
+		return sample, errors.Join(err, sinkErr, g.said())
+	}
+	return sample, s.account(sample, arrived, before)
+}
+
+// said is what a gateway's processes printed.
+func (g *gateway) said() error {
+	var errs []error
+	for _, p := range g.processes {
+		if text := p.output.String(); text != "" {
+			errs = append(errs, errors.New(text))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// account compares what was sent with what arrived: how many units, and the sum and the exclusive
+// or of their control IDs.
+func (s *stage) account(sent Sample, arrived Tally, before int64) error {
+	if sent.Units != arrived.Units {
+		return fmt.Errorf("%d units were sent and acknowledged, %d arrived", sent.Units, arrived.Units)
+	}
+	if s.workload.Protocol != "hl7" {
+		return nil
+	}
+	var want Tally
+	for id := before + 1; id <= lastID.Load(); id++ {
+		want.Sum, want.Xor = want.Sum+firstID+id, want.Xor^(firstID+id)
+	}
+	if want.Sum != arrived.Sum || want.Xor != arrived.Xor {
+		return errors.New("the control IDs that arrived are not those that were sent")
+	}
+	return nil
+}
+
+// pids are the processes of a gateway as they are now.
+func (g *gateway) pids() (all []int) {
+	for _, p := range g.processes {
+		all = append(all, family(p.cmd.Process.Pid)...)
+	}
+	return all
+}
+
+// measure runs one round.
+func (s *stage) measure(ctx context.Context, g *gateway, c *Cell) error {
+	pids := g.pids()
+	before := used(pids)
+	sample, err := s.visit(ctx, g, s.load(g, c.Setting, c.Rate))
+	if err != nil {
+		return err
+	}
+	after := measure(pids)
+	if !g.direct() {
+		s.cost(c, sample, after.cpu-before)
+		c.put("peak", "MiB", float64(after.peak)/(1<<20))
+	}
+	if c.Loop == "closed" {
+		s.speed(c, sample)
+	}
+	if sample.Latency != nil && sample.Units > 1 {
+		c.put("p50", "µs", sample.Latency.at(0.5))
+		c.put("p99", "µs", sample.Latency.at(0.99))
+		c.put("p99.9", "µs", sample.Latency.at(0.999))
+	}
+	return nil
+}
+
+// cost puts the processor time of a round, per unit.
+func (s *stage) cost(c *Cell, sample Sample, cpu time.Duration) {
+	if s.workload.Unit == "GiB" {
+		c.put("cpu", "s/GiB", cpu.Seconds()/(float64(sample.Bytes)/(1<<30)))
+		return
+	}
+	c.put("cpu", "µs/"+s.workload.Unit, float64(cpu.Microseconds())/float64(sample.Units))
+}
+
+func (s *stage) speed(c *Cell, sample Sample) {
+	if s.workload.Unit == "GiB" || s.workload.Unit == "object" {
+		c.put("throughput", "MB/s", float64(sample.Bytes)/1e6/sample.Wall.Seconds())
+		return
+	}
+	c.put("throughput", s.workload.Unit+"s/s", float64(sample.Units)/sample.Wall.Seconds())
+}
+
+// resident measures the memory of idle connections: what their number adds to that of one.
+func (s *stage) resident(ctx context.Context, g *gateway, c *Cell) error {
+	one := s.load(g, c.Setting, 0)
+	one.Connections = 1
+	var base int64
+	one.Holding = func() { base = settled(g.pids()) }
+	if _, err := s.visit(ctx, g, one); err != nil {
+		return err
+	}
+	l := s.load(g, c.Setting, 0)
+	var held int64
+	l.Holding = func() { held = settled(g.pids()) }
+	if _, err := s.visit(ctx, g, l); err != nil {
+		return err
+	}
+	c.put("memory", "KiB", float64(held-base)/1024/float64(c.Connections))
+	return nil
+}
+
+// settled reads the resident memory once it has stopped falling: garbage of the handshakes is
+// given back within a few seconds, and is no cost of an idle connection.
+func settled(pids []int) int64 {
+	const (
+		pause = 250 * time.Millisecond
+		most  = 20 // pauses
+		calm  = 3  // pauses without a fall of one percent
+	)
+	least, quiet := measure(pids).resident, 0
+	for i := 0; i < most && quiet < calm; i++ {
+		time.Sleep(pause)
+		now := measure(pids).resident
+		if quiet++; now < least-least/100 {
+			quiet = 0
+		}
+		least = min(least, now)
+	}
+	return least
+}

@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText writes the ratios for a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval])\n")
+	for _, s := range r.settings() {
+		rows := r.table(s)
+		if len(rows) < 2 {
+			continue
+		}
+		fmt.Fprintf(t, "\n%s\n", s)
+		for _, row := range rows {
+			fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
+		}
+	}
+	if len(r.LeftOut)+len(r.Problems) > 0 {
+		fmt.Fprintln(t)
+	}
+	for _, text := range r.LeftOut {
+		fmt.Fprintf(t, "LEFT OUT: %s\n", text)
+	}
+	for _, text := range r.Problems {
+		fmt.Fprintf(t, "PROBLEM: %s\n", text)
+	}
+	return t.Flush()
+}
+
+func (s Setting) String() string {
+	text := fmt.Sprintf("%s, %s role", s.Workload, s.Role)
+	if s.Role == Both {
+		text = s.Workload + ", sealing and opening together"
+	}
+	if s.Connections > 1 {
+		text += fmt.Sprintf(", %d connections", s.Connections)
+	}
+	if s.Loop == "open" {
+		text += ", open loop"
+	}
+	return text
+}
+
+// table is what was measured in one setting, a row for each gateway, its head first. A figure is
+// the fast quartile of its rounds; behind it stands Cordon's ratio to it.
+func (r *Report) table(s Setting) (rows [][]string) {
+	var cells []*Cell
+	for _, c := range r.Cells {
+		if c.Setting == s && len(c.Measures) > 0 {
+			cells = append(cells, c)
+		}
+	}
+	if len(cells) == 0 {
+		return nil
+	}
+	head := []string{"gateway"}
+	for _, m := range measures {
+		if unit := unitOf(cells, m.name); unit != "" {
+			head = append(head, m.name+" "+unit)
+		}
+	}
+	rows = append(rows, head)
+	for _, c := range cells {
+		row := []string{c.Peer}
+		for _, m := range measures {
+			if unitOf(cells, m.name) == "" {
+				continue
+			}
+			row = append(row, c.show(m.name)+r.against(c, m.name))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func unitOf(cells []*Cell, measure string) string {
+	for _, c := range cells {
+		if m := c.Measures[measure]; m != nil {
+			return m.Unit
+		}
+	}
+	return ""
+}
+
+func (c *Cell) show(measure string) string {
+	m := c.Measures[measure]
+	if m == nil {
+		return "-"
+	}
+	return significant(m.Fast)
+}
+
+// against is Cordon's ratio to a cell's figure.
+func (r *Report) against(c *Cell, measure string) string {
+	for _, q := range r.Ratios {
+		if q.Setting == c.Setting && q.Peer == c.Peer && q.Measure == measure && q.Measure != "peak" {
+			return fmt.Sprintf("  ×%.2f [%.2f–%.2f]", q.Value, q.Lo, q.Hi)
+		}
+	}
+	return ""
+}
+
+// significant writes a figure with three digits that count.
+func significant(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
