@@ -12,12 +12,12 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); retur
 
 // budget is the memory that windows beyond readSize may take, over all sessions.
 type budget struct {
-	limit int64 // bytes
+	limit atomic.Int64 // bytes
 	used  atomic.Int64
 }
 
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit {
+	if b.used.Add(n) > b.limit.Load() {
 		b.used.Add(-n)
 		return false
 	}

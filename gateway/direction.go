@@ -52,7 +52,7 @@ func (d *direction) fill() error {
 				return err
 			}
 		}
-		room, how := d.win.room(d.s.windowCap())
+		room, how := d.win.room(int(d.s.windowCap.Load()))
 		if how != roomy {
 			d.overflow(how)
 			continue

@@ -55,7 +55,7 @@ type Gateway struct {
 	mu        sync.Mutex
 	listeners map[string]*listener // by address
 	sessions  map[*session]struct{}
-	scratch   []*session
+	pending   int // connections accepted that are not sessions yet
 	draining  bool
 	empty     *sync.Cond // broadcast when a session ends
 	perPeer   map[string]int
@@ -77,7 +77,7 @@ func New(o Options) (*Gateway, error) {
 		stopped: make(chan struct{}),
 	}
 	g.clock.Store(1)
-	g.budget.limit = o.Policy.Box.Budget
+	g.budget.limit.Store(o.Policy.Box.Budget)
 	g.empty = sync.NewCond(&g.mu)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	var seed [3]byte
@@ -162,8 +162,7 @@ func (g *Gateway) waitEmpty(limit time.Duration) bool {
 	return len(g.sessions) == 0
 }
 
-// live returns the sessions there are. The slice is reused by the next call of the same
-// goroutine's kind, so only the sweeper and drain call it, one after the other.
+// live returns the sessions there are.
 func (g *Gateway) live() []*session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -200,12 +199,23 @@ func (g *Gateway) admit(s *session) reason.Code {
 	return ""
 }
 
-// crowded tells whether there is not even room to refuse in the protocol's own words.
-func (g *Gateway) crowded() bool {
+// enter counts a connection that was accepted, until it is a session or closed. It returns false
+// when there is not even room to refuse in the protocol's own words.
+func (g *Gateway) enter() bool {
 	limit := g.store.Current().Box.Sessions
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.sessions) >= limit+limit/8+8
+	if len(g.sessions)+g.pending >= limit+limit/8+8 {
+		return false
+	}
+	g.pending++
+	return true
+}
+
+func (g *Gateway) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pending--
 }
 
 // forget takes a session that is over out of the books.

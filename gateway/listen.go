@@ -13,6 +13,7 @@ import (
 	"cordon/protocols"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
+	"cordon/tunnels/mtls"
 )
 
 // listener hears on one address for as long as any policy in force asks for it.
@@ -43,6 +44,9 @@ func (g *Gateway) open(p *policy.Policy) ([]*listener, error) {
 		l.mu.Lock()
 		l.spec = spec
 		l.mu.Unlock()
+		if t, ok := l.tunnel.(*mtls.Tunnel); ok {
+			t.SetPeers(spec.Peers) // sessions that are resumed are held to it too
+		}
 	}
 	return fresh, nil
 }
@@ -52,13 +56,17 @@ func (g *Gateway) bindNew(p *policy.Policy) (fresh []*listener, err error) {
 	var errs []error
 	for _, spec := range p.Listeners {
 		g.mu.Lock()
-		_, have := g.listeners[spec.Address]
+		have := g.listeners[spec.Address]
 		g.mu.Unlock()
-		if have {
+		l := &listener{gw: g, address: spec.Address, spec: spec}
+		l.tunnel, err = g.tunnels.forListener(spec)
+		if have != nil {
+			if err == nil && l.tunnel != have.tunnel {
+				errs = append(errs, fmt.Errorf("listener %s (%s): its tunnel cannot change while Cordon runs; restart it for that", spec.Name, spec.Origin))
+			}
 			continue
 		}
-		l := &listener{gw: g, address: spec.Address, spec: spec}
-		if l.tunnel, err = g.tunnels.forListener(spec); err == nil {
+		if err == nil {
 			l.ln, err = l.tunnel.Listen(g.ctx, spec.Address)
 		}
 		if err != nil {
@@ -127,27 +135,35 @@ func (l *listener) current() *policy.Listener {
 func (l *listener) handle(c tunnels.Conn) {
 	g, spec := l.gw, l.current()
 	peer := addressOf(c)
-	if g.crowded() {
+	if !g.enter() {
 		g.refuseUnread(spec, c, peer, reason.SessionLimit, "")
 		return
 	}
+	if s := g.meet(spec, c, peer); s != nil {
+		s.run()
+	}
+}
+
+// meet makes a session of a connection whose peer is known; nil when it was closed unread.
+func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *session {
+	defer g.leave()
 	ctx, cancel := context.WithTimeout(g.ctx, handshakeTime)
 	err := c.Handshake(ctx)
 	cancel()
 	if err != nil {
 		g.refuseUnread(spec, c, peer, reason.SessionPeerIdentity, err.Error())
-		return
+		return nil
 	}
 	candidates := spec.Candidates(peer, c.Peer().Names)
 	if len(candidates) == 0 {
 		g.refuseUnread(spec, c, peer, reason.SessionUnknownPeer, "")
-		return
+		return nil
 	}
 	s := newSession(g, spec, candidates, c, peer.String())
 	if code := g.admit(s); code != "" {
 		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: code})
 	}
-	s.run()
+	return s
 }
 
 // handshakeTime is how long a peer has to prove who it is.

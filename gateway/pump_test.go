@@ -52,7 +52,7 @@ func newRig(t *testing.T, size int, dialError error, options ...rigOption) *rig 
 	}
 	g.audit = r.sink.log(t)
 	g.clock.Store(1)
-	g.budget.limit = p.Box.Budget
+	g.budget.limit.Store(p.Box.Budget)
 	g.empty = sync.NewCond(&g.mu)
 	g.accounts.init()
 	g.metrics = newMetrics(g)
@@ -443,7 +443,7 @@ func TestHoldingTooMuchIsToldAndEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, 1<<20, nil, c.opt)
 				if c.want == reason.CapBudget {
-					r.gw.budget.limit = 1 << 20
+					r.gw.budget.limit.Store(1 << 20)
 				}
 				go io.WriteString(r.device, "h"+strings.Repeat("z", 8<<20))
 				got := readAll(t, r.device)

@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,11 +84,13 @@ func (g *Gateway) reload() error {
 		return err
 	}
 	g.store.Swap(p)
+	g.budget.limit.Store(p.Box.Budget)
 	g.accounts.follow(p)
 	for _, l := range fresh {
 		go l.serve()
 	}
 	g.closeUnused(p)
+	g.tunnels.keep(p)
 	g.warnFixed(old, p)
 	g.revoke(p)
 	g.log.Info("policy reloaded", "policy", p.Version, "was", old.Version, "devices", len(p.Devices), "flows", len(p.Flows))
@@ -135,17 +140,22 @@ func (g *Gateway) watch(ctx context.Context) (stop func()) {
 		g.log.Warn("policy directories are not watched; reload with SIGHUP", "error", err)
 		return func() {}
 	}
-	for _, dir := range g.opts.Watch {
-		if err := w.Add(dir); err != nil {
-			g.log.Warn("a policy directory is not watched; reload with SIGHUP", "directory", dir, "error", err)
-		}
-	}
+	g.watchAll(w)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		g.follow(ctx, w)
 	}()
 	return func() { w.Close(); <-done }
+}
+
+// watchAll watches the directories that are there. One that comes later is seen in its parent.
+func (g *Gateway) watchAll(w *fsnotify.Watcher) {
+	for _, dir := range g.opts.Watch {
+		if err := w.Add(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			g.log.Warn("a policy directory is not watched; reload with SIGHUP", "directory", dir, "error", err)
+		}
+	}
 }
 
 func (g *Gateway) follow(ctx context.Context, w *fsnotify.Watcher) {
@@ -159,7 +169,7 @@ func (g *Gateway) follow(ctx context.Context, w *fsnotify.Watcher) {
 			if !ok {
 				return
 			}
-			if policyFile(e.Name) {
+			if policyFile(e.Name) || slices.Contains(g.opts.Watch, e.Name) {
 				quiet.Reset(quietFor)
 			}
 		case err, ok := <-w.Errors:
@@ -168,6 +178,7 @@ func (g *Gateway) follow(ctx context.Context, w *fsnotify.Watcher) {
 			}
 			g.log.Warn("watching the policy directories", "error", err)
 		case <-quiet.C:
+			g.watchAll(w)
 			g.Reload() // it reports its own errors
 		}
 	}

@@ -41,12 +41,13 @@ type session struct {
 	flow    *policy.Flow // nil until the first unit chose it
 	account *account     // of the flow
 
-	timer    atomic.Uint32 // protocols.Timer in force
-	epoch    atomic.Uint32 // counts changes of timer
-	progress atomic.Int64  // bytes read on both legs
-	near     direction
-	far      direction
-	watch    watch // the sweeper's own
+	timer     atomic.Uint32 // protocols.Timer in force
+	epoch     atomic.Uint32 // counts changes of timer
+	progress  atomic.Int64  // bytes read on both legs
+	windowCap atomic.Int64  // bytes
+	near      direction
+	far       direction
+	watch     watch // the sweeper's own
 }
 
 // newSession takes over an accepted connection whose peer has proven who it is, as far as its
@@ -64,6 +65,7 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 	s.near = direction{s: s, side: protocols.Near, win: window{budget: &gw.budget}}
 	s.far = direction{s: s, side: protocols.Far, win: window{budget: &gw.budget}}
 	s.conv = s.converse()
+	s.capWindows()
 	s.setTimer(protocols.Setup)
 	return s
 }
@@ -96,13 +98,14 @@ func (s *session) limits() policy.Limits {
 	return l
 }
 
-// windowCap is how many unsettled bytes of one side are held at most.
-func (s *session) windowCap() int {
+// capWindows sets how many unsettled bytes of one side are held at most.
+func (s *session) capWindows() {
 	l := s.limits()
 	if s.listener.Protocol == policy.HL7 {
-		return l.Message + readSize
+		s.windowCap.Store(int64(l.Message + readSize))
+		return
 	}
-	return l.Hold + l.MaxPDU + readSize
+	s.windowCap.Store(int64(l.Hold + l.MaxPDU + readSize))
 }
 
 // run reads the near side until the session is over. The far side has a goroutine of its own
@@ -237,6 +240,7 @@ func (s *session) use(f *policy.Flow) {
 		s.account.sessions.Add(1)
 	}
 	s.flow = f
+	s.capWindows()
 }
 
 // pace takes the timer from a plan. A unit that was settled is progress, however small it was.

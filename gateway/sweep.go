@@ -111,8 +111,7 @@ func (s *session) probe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.legs {
-		l := &s.legs[i]
-		if p, ok := l.conn.(interface{ Broken() bool }); ok && l.conn != nil && p.Broken() {
+		if l := &s.legs[i]; l.conn != nil && l.conn.Broken() {
 			go func() { s.gone(protocols.Side(i), protocols.Lost) }()
 		}
 	}

@@ -43,44 +43,81 @@ func (t *tunnelSet) prepare(p *policy.Policy) error {
 	return errors.Join(errs...)
 }
 
-// forFlow returns the tunnel that leads to a flow's upstream, with the identity of its device.
-func (t *tunnelSet) forFlow(f *policy.Flow) (tunnels.Tunnel, error) {
-	return t.get(f.To.Tunnel.Kind, mtls.Config{
+// want is what a tunnel is made from. Two that are equal are one tunnel.
+type want struct {
+	kind      string
+	listening string // the address, for a listener's own
+	config    mtls.Config
+}
+
+// wantOfFlow describes the tunnel that leads to a flow's upstream, with its device's identity.
+func wantOfFlow(f *policy.Flow) want {
+	return want{kind: f.To.Tunnel.Kind, config: mtls.Config{
 		Name: f.To.Tunnel.Name, CAFiles: f.To.Tunnel.CAFiles, MinVersion: f.To.Tunnel.MinVersion,
 		CertFile: f.CertFile, KeyFile: f.KeyFile, ServerName: f.To.ServerName,
-	})
+	}}
 }
 
-// forListener returns the tunnel that a listener hears through.
-func (t *tunnelSet) forListener(l *policy.Listener) (tunnels.Tunnel, error) {
-	return t.get(l.Tunnel.Kind, mtls.Config{
+// wantOfListener describes the tunnel that a listener hears through. It is the listener's own,
+// because its peers may change with a reload.
+func wantOfListener(l *policy.Listener) want {
+	return want{kind: l.Tunnel.Kind, listening: l.Address, config: mtls.Config{
 		Name: l.Tunnel.Name, CAFiles: l.Tunnel.CAFiles, MinVersion: l.Tunnel.MinVersion,
 		CertFile: l.CertFile, KeyFile: l.KeyFile, Peers: l.Peers,
-	})
+	}}
 }
 
-func (t *tunnelSet) get(kind string, c mtls.Config) (tunnels.Tunnel, error) {
-	id := fmt.Sprintf("%s %+v", kind, c)
+// key tells tunnels apart; peers do not, they can be set.
+func (w want) key() string {
+	w.config.Peers = nil
+	return fmt.Sprintf("%+v", w)
+}
+
+func (t *tunnelSet) forFlow(f *policy.Flow) (tunnels.Tunnel, error) { return t.get(wantOfFlow(f)) }
+
+func (t *tunnelSet) forListener(l *policy.Listener) (tunnels.Tunnel, error) {
+	return t.get(wantOfListener(l))
+}
+
+func (t *tunnelSet) get(w want) (made tunnels.Tunnel, err error) {
+	key := w.key()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if made, ok := t.made[id]; ok {
+	if made, ok := t.made[key]; ok {
 		return made, nil
 	}
-	var made tunnels.Tunnel
-	var err error
-	switch kind {
+	switch w.kind {
 	case "plain":
-		made = &plain.Tunnel{Name: c.Name}
+		made = &plain.Tunnel{Name: w.config.Name}
 	case "mtls":
-		made, err = mtls.New(c)
+		made, err = mtls.New(w.config)
 	default:
-		err = fmt.Errorf("tunnel %s: this version has no tunnel of kind %q", c.Name, kind)
+		err = fmt.Errorf("tunnel %s: this version has no tunnel of kind %q", w.config.Name, w.kind)
 	}
 	if err != nil {
 		return nil, err
 	}
-	t.made[id] = made
+	t.made[key] = made
 	return made, nil
+}
+
+// keep closes the tunnels that a policy has no use for. Their connections stay.
+func (t *tunnelSet) keep(p *policy.Policy) {
+	used := map[string]bool{}
+	for _, l := range p.Listeners {
+		used[wantOfListener(l).key()] = true
+	}
+	for _, f := range p.Flows {
+		used[wantOfFlow(f).key()] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, m := range t.made {
+		if !used[key] {
+			m.Close()
+			delete(t.made, key)
+		}
+	}
 }
 
 // states returns how the tunnels are, for status.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -76,6 +77,21 @@ func TestFarEndInFrontOfAPlainServer(t *testing.T) {
 		c.Close()
 	}
 	far.heard(string(reason.SessionPeerIdentity))
+
+	// Invariant 7: who is taken off the list is out after the reload, also with a session that
+	// could be resumed.
+	cordon, err := os.ReadFile(far.path("cordon.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeSite(t, far.dir, map[string]string{"cordon.yaml": strings.Replace(string(cordon), "[ct-1]", "[us-1]", 1)})
+	if err := far.gw.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := near.associate("PACS", "CT1", ctImage); err == nil {
+		a.Release()
+		t.Error("the near end got through although its certificate is no longer named")
+	}
 }
 
 // A server reaches a device: it connects with its certificate, Cordon dials the device.

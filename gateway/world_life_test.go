@@ -386,3 +386,22 @@ func TestControlSocket(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// reason.SessionLimit: a device that opens more than its share is refused in its own words, and
+// what it has goes on (G4).
+func TestMoreSessionsThanAllowedAreRefused(t *testing.T) {
+	w := newWorld(t, map[string]string{"devices/ct-1.yaml": worldCT + "limits: {sessions: 2}\n", "devices/analyzer-1.yaml": "device: analyzer-1\nstate: retired\n"})
+	first, second := mustAssociate(t, w, ctImage), mustAssociate(t, w, ctImage)
+	_, err := w.associate("PACS", "CT1", ctImage)
+	var rj *endpoint.Rejected
+	if want := reason.Lookup(reason.SessionLimit).RJ; !errors.As(err, &rj) || rj.RJ != want {
+		t.Errorf("the third got %v, want a rejection %+v", err, want)
+	}
+	w.heard(string(reason.SessionLimit))
+	for _, a := range []*endpoint.Association{first, second} {
+		if status := store(t, a, ctImage, "1.2.3.4", image(ctImage, "1.2.3.4", "1.2.3", "X", 100)); status != 0 {
+			t.Errorf("status %04X", status)
+		}
+		a.Release()
+	}
+}

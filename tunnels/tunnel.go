@@ -43,6 +43,9 @@ type Conn interface {
 	CloseWrite() error
 	// Reset discards what was not sent and resets the connection.
 	Reset() error
+	// Broken tells whether the peer has reset the connection, without reading from it: nobody
+	// reads a side whose bytes wait for the other side to take them.
+	Broken() bool
 }
 
 // Idler is what a Conn may offer besides, so that a pump holds no read buffer while a connection

@@ -40,9 +40,9 @@ type Conversation struct {
 	setup    *setup    // until the association is established
 	contexts []context // by presentation context ID / 2
 	sent     [2]sender
-	held     [2]bool // a side's window has bytes that are not settled
-	draining bool    // told of Shutdown
-	over     bool    // the association ended; nothing is read any longer
+	held     [2]bool     // a side's window has bytes that are not settled
+	draining reason.Code // why new associations are rejected, once told of Shutdown
+	over     bool        // the association ended; nothing is read any longer
 }
 
 // context is an accepted presentation context.

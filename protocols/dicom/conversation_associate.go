@@ -31,8 +31,8 @@ func (t *turn) associate(pdu []byte) error {
 	v.Reset(protocols.Near)
 	v.Unit.Set(TypeAssociateRQ.String())
 	v.Bytes, v.Settled = int64(len(pdu)), true
-	if c.draining {
-		v.Refuse(reason.SessionShutdown, "")
+	if c.draining != "" {
+		v.Refuse(c.draining, "")
 	} else {
 		c.rules.Associate(&su.facts, &v)
 	}

@@ -73,7 +73,10 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 	asked := c.state[protocols.Near] != Sta2
 	switch e.Kind {
 	case protocols.Shutdown:
-		c.draining = true
+		c.draining = e.Reason
+		if c.draining == "" {
+			c.draining = reason.SessionShutdown
+		}
 	case protocols.Closed, protocols.Lost:
 		c.state[e.Side] = Sta1 // AA-4: nothing can be said to it
 		c.abort(p, reason.SessionCut)

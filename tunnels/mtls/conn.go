@@ -190,6 +190,9 @@ func (c *Conn) Reset() error {
 	return c.rec.Conn.Reset()
 }
 
+// Broken tells whether the peer has reset the connection.
+func (c *Conn) Broken() bool { return c.rec.Broken() }
+
 // LocalAddr is the local address.
 func (c *Conn) LocalAddr() net.Addr { return c.rec.LocalAddr() }
 

@@ -117,6 +117,16 @@ func (c *Conn) Reset() error {
 	return c.Close()
 }
 
+// Broken tells whether the connection was reset, without taking the error off the socket.
+func (c *Conn) Broken() (broken bool) {
+	c.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(p, 0)
+		broken = err == nil && n > 0 && p[0].Revents&unix.POLLERR != 0
+	})
+	return broken
+}
+
 // explain gives an error of a system call the form that package net gives it.
 func (c *Conn) explain(op string, err error) error {
 	if err == nil || err == io.EOF || err == tunnels.ErrNothing {
