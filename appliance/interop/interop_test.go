@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -99,17 +100,25 @@ func corpus(t *testing.T, kind string) string {
 	return dir
 }
 
-// freePort returns a port of the loopback address where nobody listens.
+// freePort returns a port of the loopback address where nobody listens, for a program to listen
+// at a little later. Ports that systems hand out by themselves lie above 32767: one of those might
+// be taken meanwhile, by any connection. Each test process begins at a place of its own.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 20000, 12000
+	for range count {
+		port := first + (os.Getpid()*97+int(ports.Add(1)))%count
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			l.Close()
+			return strconv.Itoa(port)
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("no port is free")
+	panic("not reached")
 }
+
+var ports atomic.Int64 // that freePort has tried
 
 func number(port string) int {
 	n, _ := strconv.Atoi(port)
