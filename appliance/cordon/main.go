@@ -49,18 +49,18 @@ func execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintln(os.Stderr, "cordon: "+msg)
+	}
 	var f failure
 	switch {
 	case errors.As(err, &f):
+		return f.code
 	case errors.Is(err, gateway.ErrNotRunning):
-		f = failure{exitNotRunning, err}
+		return exitNotRunning
 	default:
-		f = failure{exitFailed, err}
+		return exitFailed
 	}
-	if msg := f.Error(); msg != "" {
-		fmt.Fprintln(os.Stderr, "cordon: "+msg)
-	}
-	return f.code
 }
 
 const longHelp = `Cordon is an inline, protocol-aware security gateway for medical devices that cannot be
@@ -117,6 +117,7 @@ func usageError(cmd *cobra.Command, err error) error {
 }
 
 func suggestions(cmd *cobra.Command, name string) string {
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		return fmt.Sprintf("; did you mean %q?", near[0])
 	}

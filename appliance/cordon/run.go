@@ -110,10 +110,6 @@ func closeAudit(records *audit.Log, log *slog.Logger) {
 // record. It returns when connections are accepted; stop drains and ends it. On an error nothing
 // was left running.
 func serve(ctx context.Context, config string, log *slog.Logger, observe func(audit.Record)) (stop func(), err error) {
-	p, err := loadPolicy(config)
-	if err != nil {
-		return nil, err
-	}
 	var undo []func()
 	ended := func() {
 		for _, f := range slices.Backward(undo) {
@@ -127,6 +123,10 @@ func serve(ctx context.Context, config string, log *slog.Logger, observe func(au
 		}
 	}()
 
+	p, err := loadPolicy(config)
+	if err != nil {
+		return nil, err
+	}
 	records, err := openAudit(p.Box.Audit, log, observe)
 	if err != nil {
 		return nil, err
