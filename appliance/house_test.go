@@ -103,6 +103,27 @@ func TestImportsRunOneWay(t *testing.T) {
 // harmless lists packages below a banned one that are pure all the same.
 var harmless = map[string]bool{"net/netip": true, "sync/atomic": true}
 
+// Modules are few, and each has a row that says what it is for.
+func TestEachModuleHasAReason(t *testing.T) {
+	const page = "docs/decisions/0002-dependencies.md"
+	text, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var modules []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllSubmatch(text, -1) {
+		modules = append(modules, string(row[1]))
+	}
+	for _, f := range goFiles(t) {
+		for _, imp := range f.imports() {
+			host, _, _ := strings.Cut(imp, "/")
+			if strings.Contains(host, ".") && !slices.ContainsFunc(modules, func(m string) bool { return below(imp, m) }) {
+				t.Errorf("%s imports %s, for which %s has no row", f.name, imp, page)
+			}
+		}
+	}
+}
+
 func TestOneProgram(t *testing.T) {
 	const program = "appliance/cordon"
 	for _, f := range goFiles(t) {

@@ -49,8 +49,8 @@ func haproxyForm(h Hop) Form {
 			bind += " no-tls-tickets"
 		}
 	}
-	return Form{Args: []string{"-q", "-db", "-f", "haproxy.cfg"}, Files: map[string]string{"haproxy.cfg": fmt.Sprintf(`global
-    maxconn 20000
+	return Form{Args: []string{"-db", "-f", "haproxy.cfg"}, Files: map[string]string{"haproxy.cfg": fmt.Sprintf(`global
+    maxconn 9900
     tune.bufsize 65536
     ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
     ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256

@@ -140,6 +140,11 @@ func read(d disk, path string, p *file.Problems) *sources {
 		disk: d, dir: filepath.Dir(path),
 		upstreams: map[string]file.Upstream{}, tiers: map[string]*document{},
 	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		p.Errorf(file.Pos{File: file.NewFile(filepath.ToSlash(path), nil)}, file.MissingFile,
+			"cordon init writes a first one; --config names another", "there is no such file")
+		return s // the other files are found by it
+	}
 	sum := sha256.New()
 	s.readCordon(filepath.Base(path), sum, p)
 	s.readSite(sum, p)
