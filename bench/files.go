@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -12,11 +13,21 @@ func (r *Report) WriteFiles(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	return errors.Join(
+		writeTo(filepath.Join(dir, "report.html"), r.WriteHTML),
+		writeTo(filepath.Join(dir, "report.md"), r.WriteMarkdown),
+		writeTo(filepath.Join(dir, "report.json"), func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(r)
+		}),
+	)
+}
+
+func writeTo(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "report.json"), append(text, '\n'), 0o644),
-	)
+	return errors.Join(write(f), f.Close())
 }

@@ -39,7 +39,7 @@ type Size struct {
 // Sizes of a full and of a quick run. Five rounds of a full one send a gateway 5 GiB each way.
 var (
 	full  = Size{Bytes: 1 << 30, Objects: 200, Duration: 2 * time.Second}
-	quick = Size{Bytes: 384 << 20, Objects: 40, Duration: 400 * time.Millisecond}
+	quick = Size{Bytes: 256 << 20, Objects: 40, Duration: 300 * time.Millisecond}
 )
 
 // Defaults of what was not said.

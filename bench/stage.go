@@ -253,7 +253,7 @@ func (s *stage) resident(ctx context.Context, g *gateway, c *Cell) error {
 	one := s.load(g, c.Setting, 0)
 	one.Connections = 1
 	var base int64
-	one.Holding = func() { base = settled(g.pids()) }
+	one.Holding = func() { base = measure(g.pids()).resident }
 	if _, err := s.visit(ctx, g, one); err != nil {
 		return err
 	}

@@ -1,0 +1,37 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMarkdown writes the figures as tables for docs/performance.md.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	m := r.Machine
+	fmt.Fprintf(&b, "%s, %d cores, %d GiB; %s, %s; %s; %s. %s.\n\n    %s\n", m.Processor, m.Cores, (m.Memory+1<<29)>>30, m.System, m.Kernel, m.Go,
+		r.Started.Format("2006-01-02"), r.Terms, r.Command)
+	for _, s := range r.settings() {
+		rows := r.table(s)
+		if len(rows) < 2 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n**%s**\n\n", s)
+		for i, row := range rows {
+			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+			if i == 0 {
+				b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+			}
+		}
+	}
+	b.WriteString("\n| gateway | version |\n|---|---|\n")
+	for _, p := range r.Peers {
+		fmt.Fprintf(&b, "| %s, %s | %s |\n", p.Name, p.About, p.Version)
+	}
+	for _, text := range append(r.LeftOut, r.Problems...) {
+		fmt.Fprintf(&b, "\n%s\n", text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
