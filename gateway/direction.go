@@ -111,6 +111,9 @@ func (d *direction) step() bool {
 	}
 	s.mu.Unlock()
 
+	if j.plan.IsPartial() {
+		s.legs[d.side].conn.QuickAck()
+	}
 	if !dial || d.dial() {
 		d.carryOut()
 	}

@@ -121,6 +121,8 @@ func (c *memConn) Reset() error {
 	})
 }
 
+func (c *memConn) QuickAck() {}
+
 func (c *memConn) Broken() bool {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

@@ -27,12 +27,13 @@ type Plan struct {
 	timer   Timer
 	near    Closing
 	far     Closing
+	partial bool
 }
 
 // Reset empties p and keeps its memory.
 func (p *Plan) Reset() {
 	p.ops, p.made, p.records = p.ops[:0], p.made[:0], p.records[:0]
-	p.need, p.timer, p.near, p.far = 0, NoTimer, Open, Open
+	p.need, p.timer, p.near, p.far, p.partial = 0, NoTimer, Open, Open, false
 }
 
 // Pass forwards the next k bytes to the other side. Where k reaches beyond the window, the rest
@@ -71,6 +72,14 @@ func (p *Plan) Wait(need int, t Timer) {
 		p.timer = t
 	}
 }
+
+// Partial says that the stepping side has begun a unit or a message and owes the rest of it. The
+// pump acknowledges at once what it received then: a sender with Nagle's algorithm on holds back
+// the rest until it is acknowledged, and a receiver that waits for the rest delays that by 40 ms.
+func (p *Plan) Partial() { p.partial = true }
+
+// IsPartial tells whether Partial was called.
+func (p *Plan) IsPartial() bool { return p.partial }
 
 // Record reports a verdict. It is copied.
 func (p *Plan) Record(v *Verdict) { p.records = append(p.records, *v) }

@@ -43,6 +43,9 @@ type Conn interface {
 	CloseWrite() error
 	// Reset discards what was not sent and resets the connection.
 	Reset() error
+	// QuickAck has received bytes acknowledged at once, this time: whoever sent them waits for
+	// that before it sends the rest (Nagle's algorithm).
+	QuickAck()
 	// Broken tells whether the peer has reset the connection, without reading from it: nobody
 	// reads a side whose bytes wait for the other side to take them.
 	Broken() bool

@@ -89,6 +89,9 @@ func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) 
 	}
 	c.held[from] = len(t.win) > 0
 	p.Wait(t.need, c.timer())
+	if c.held[from] || s.busy() {
+		p.Partial()
+	}
 	return nil
 }
 

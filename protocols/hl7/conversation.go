@@ -81,7 +81,9 @@ func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) 
 		p.Drop(len(win) - at)
 		return nil
 	}
-	l.held = len(win) - at
+	if l.held = len(win) - at; l.held > 0 {
+		p.Partial()
+	}
 	c.finish(p)
 	c.wait(p, at > 0)
 	c.message = Message{} // its facts alias win

@@ -190,6 +190,9 @@ func (c *Conn) Reset() error {
 	return c.rec.Conn.Reset()
 }
 
+// QuickAck has received bytes acknowledged at once.
+func (c *Conn) QuickAck() { c.rec.QuickAck() }
+
 // Broken tells whether the peer has reset the connection.
 func (c *Conn) Broken() bool { return c.rec.Broken() }
 

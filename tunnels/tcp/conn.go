@@ -117,6 +117,11 @@ func (c *Conn) Reset() error {
 	return c.Close()
 }
 
+// QuickAck has received bytes acknowledged at once.
+func (c *Conn) QuickAck() { c.raw.Control(quickAck) }
+
+func quickAck(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
+
 // Broken tells whether the connection was reset, without taking the error off the socket.
 func (c *Conn) Broken() (broken bool) {
 	c.raw.Control(func(fd uintptr) {
