@@ -95,11 +95,11 @@ func listenHL7(t *testing.T, files *tlsFiles, handle func(message []byte) []byte
 	return r
 }
 
-// answered tells whether the receiver acknowledges a message: it can read it, and the message
-// does not ask for silence.
-func answered(message []byte) bool {
+// unanswered tells whether the Go receiver leaves a message without an acknowledgment: it cannot
+// read it, or the message asks for none (MSH-15, MSH-16).
+func unanswered(message []byte) bool {
 	var r endpoint.Receiver
-	return r.Handle(message) != nil
+	return r.Handle(message) == nil
 }
 
 func (r goReceiver) port() string { return r.at }
