@@ -3,14 +3,12 @@ package demo
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
+	"cordon/appliance/screen"
 	"cordon/gateway"
 	"cordon/gateway/audit"
 	"cordon/protocols/reason"
@@ -58,14 +56,7 @@ const (
 
 // NewShow returns a table on out, or one JSON record a line.
 func NewShow(out io.Writer, json bool) *Show {
-	return &Show{out: out, json: json, colour: wantsColour(out)}
-}
-
-// wantsColour tells whether out is a terminal whose user has nothing against colour
-// (https://no-color.org).
-func wantsColour(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return &Show{out: out, json: json, colour: screen.Colours(out)}
 }
 
 // Record shows a record.

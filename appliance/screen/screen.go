@@ -43,12 +43,14 @@ type Screen struct {
 	colour bool
 }
 
-// New makes a screen on w. Colours are used when w is a terminal, NO_COLOR is not set and TERM
-// is not "dumb".
-func New(w io.Writer) *Screen {
+// New makes a screen on w.
+func New(w io.Writer) *Screen { return &Screen{w: w, colour: Colours(w)} }
+
+// Colours tells whether w wants colours: it is a terminal that can show them, and its user has
+// nothing against them (https://no-color.org).
+func Colours(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	colour := ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return &Screen{w: w, colour: colour}
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 // Printf writes like fmt.Printf; arguments of type Text keep their colour. Control characters
