@@ -3,15 +3,16 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
+BASE     ?= HEAD~1
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run test race lint fuzz bench peers clean
+.PHONY: help build run test race lint fuzz bench bench-diff bench-peers peers clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the static binary bin/cordon
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/cordon ./appliance/cordon
@@ -42,8 +43,14 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir </dev/null || exit 1; \
 	done
 
-bench: ## Run the Go benchmarks of the fast paths (BENCH chooses by name)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./protocols/... ./policy/... ./gateway/...
+bench: build ## Measure Cordon beside other gateways; the report goes to build/bench (half an hour)
+	bin/cordon bench --report build/bench
+
+bench-diff: ## Compare the Go benchmarks of the fast paths with revision BASE (HEAD~1); BENCH chooses by name
+	GO='$(GO)' BENCH='$(BENCH)' bench/diff.sh '$(BASE)'
+
+bench-peers: ## Install the gateways that bench compares with (stunnel, haproxy, nginx, ghostunnel)
+	GO='$(GO)' bench/install.sh build/peers/bin
 
 peers: ## Install the real peers that tests talk to (dcmtk, Orthanc, pynetdicom, python-hl7, HAPI)
 	appliance/peers/install.sh build/peers

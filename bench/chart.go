@@ -43,7 +43,7 @@ func chart(cells []*Cell, measure string) template.HTML {
 			low, high := scale(lower(m)), scale(upper(m))
 			fmt.Fprintf(&b, `<path class="whisker" d="M%.1f %.1fH%.1fM%.1f %.1fv6M%.1f %.1fv6"/>`, low, middle, high, low, middle-3, high, middle-3)
 		}
-		fmt.Fprintf(&b, `<text class="figure" x="%d" y="%.1f">%s</text>`, width-value+8, middle+4, template.HTMLEscapeString(significant(m.Fast)+" "+m.Unit))
+		fmt.Fprintf(&b, `<text class="figure" x="%d" y="%.1f">%s</text>`, width-value+8, middle+4, template.HTMLEscapeString(significant(m.Fast)))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())

@@ -61,7 +61,7 @@ func (r *Report) section(s Setting) (sec section, ok bool) {
 		if unit == "" || m.name == "peak" || m.name == "p50" {
 			continue // they stand in the table
 		}
-		c := charted{Name: m.name, Title: m.about, Bars: chart(cells, m.name)}
+		c := charted{Name: m.name, Title: strings.ToUpper(m.about[:1]) + m.about[1:] + ", " + unit, Bars: chart(cells, m.name)}
 		if q := r.ratiosOf(s, m.name); len(q) > 0 {
 			c.Ratios = strip(q)
 		}

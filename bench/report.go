@@ -69,12 +69,12 @@ var measures = []struct {
 	name, about  string
 	moreIsBetter bool
 }{
-	{name: "cpu", about: "processor time of the gateway alone, per unit"},
-	{name: "throughput", about: "what arrives, per second", moreIsBetter: true},
-	{name: "p50", about: "half of the latencies are below"},
-	{name: "p99", about: "99 % of the latencies are below"},
-	{name: "p99.9", about: "99.9 % of the latencies are below"},
-	{name: "memory", about: "resident memory per idle connection, beyond that of one connection"},
+	{name: "cpu", about: "processor time of the gateway alone"},
+	{name: "throughput", about: "throughput", moreIsBetter: true},
+	{name: "p50", about: "median latency"},
+	{name: "p99", about: "latency, 99th percentile"},
+	{name: "p99.9", about: "latency, 99.9th percentile"},
+	{name: "memory", about: "resident memory per idle connection"},
 	{name: "peak", about: "the largest resident set so far"},
 }
 

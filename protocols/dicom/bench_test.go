@@ -1,0 +1,73 @@
+package dicom
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+// allowing is Rules that let all pass and look as far as rules of storage do.
+type allowing struct{}
+
+func (allowing) Associate(*Association, *protocols.Verdict)                             {}
+func (allowing) Context(*Association, *PresentationContext, []bool, *protocols.Verdict) {}
+func (allowing) Command(*Command, *protocols.Verdict)                                   {}
+func (allowing) Needs(*Command) Tag                                                     { return TagStudyInstanceUID }
+func (allowing) DataSet(*Command, *DataSet, *protocols.Verdict)                         {}
+func (allowing) Breach(code reason.Code, v *protocols.Verdict)                          { v.Refuse(code, "") }
+
+// BenchmarkObject judges a C-STORE of 1 MB and its answer, as a window after a read of 128 KiB
+// shows it.
+func BenchmarkObject(b *testing.B) {
+	const window = 128 << 10
+	for _, size := range []uint32{16 << 10, 128 << 10} {
+		b.Run(fmt.Sprintf("pdu=%dk", size>>10), func(b *testing.B) {
+			conv := New(Config{}, allowing{})
+			accept := bytes.Replace(acceptPDU(), testMaxLength(16384), testMaxLength(128<<10), 1)
+			if p := protocols.Play(conv, near(requestPDU()), far(accept)); p.Err != nil {
+				b.Fatal(p.Err)
+			}
+			steps := append(protocols.Cut(window, near(store(1, image(goodInstance, 1<<20), size))), far(pdu(cmdPDV(ctxCT, storeRSP(1, 0)))))
+			d := driver{b: b, conv: conv}
+			b.SetBytes(1 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, s := range steps {
+					d.feed(s)
+				}
+			}
+		})
+	}
+}
+
+// driver feeds a conversation as the pump does.
+type driver struct {
+	b      *testing.B
+	conv   *Conversation
+	plan   protocols.Plan
+	win    [2][]byte
+	beyond [2]int // bytes that were settled before they came
+}
+
+func (d *driver) feed(s protocols.Chunk) {
+	k := min(d.beyond[s.From], len(s.Bytes))
+	d.beyond[s.From] -= k
+	d.win[s.From] = append(d.win[s.From], s.Bytes[k:]...)
+	win := d.win[s.From]
+	for len(win) > 0 {
+		d.plan.Reset()
+		if err := d.conv.Step(s.From, win, &d.plan); err != nil {
+			d.b.Fatal(err)
+		}
+		n := int(d.plan.Settled())
+		if n == 0 {
+			break
+		}
+		d.beyond[s.From] += max(0, n-len(win))
+		win = win[min(n, len(win)):]
+	}
+	d.win[s.From] = d.win[s.From][:copy(d.win[s.From], win)]
+}
