@@ -30,7 +30,8 @@ func (b *blocks) next() ([]byte, error) {
 	b.begin = 0
 	for {
 		if b.finder == (hl7.Finder{}) { // not inside a block
-			b.buf = bytes.TrimLeft(b.buf, "\r\n ")
+			strays := len(b.buf) - len(bytes.TrimLeft(b.buf, "\r\n "))
+			b.buf = b.buf[:copy(b.buf, b.buf[strays:])]
 		}
 		n, err := b.finder.Next(b.buf, maxBlock)
 		if err != nil {
