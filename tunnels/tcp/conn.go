@@ -28,6 +28,7 @@ type Conn struct {
 	*net.TCPConn
 	raw syscall.RawConn
 
+	asked   bool // by Await: the socket has been asked since it began to wait
 	reading sync.Mutex
 	in      attempt
 	writing sync.Mutex
@@ -73,12 +74,15 @@ func New(c *net.TCPConn) (*Conn, error) {
 		return nil, err
 	}
 	t := &Conn{TCPConn: c, raw: raw}
-	t.readable, t.read, t.write = readable, t.readNow, t.writeNow
+	t.readable, t.read, t.write = t.maybeReadable, t.readNow, t.writeNow
 	return t, nil
 }
 
 // Await returns when there is something to read, or the end, an error, or the read deadline.
-func (c *Conn) Await() error { return c.raw.Read(c.readable) }
+func (c *Conn) Await() error {
+	c.asked = false
+	return c.raw.Read(c.readable)
+}
 
 // TryRead reads what is there now, or returns tunnels.ErrNothing.
 func (c *Conn) TryRead(b []byte) (int, error) {
@@ -138,6 +142,16 @@ func (c *Conn) explain(op string, err error) error {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
+}
+
+// maybeReadable tells whether a read is worth trying. It is asked before the wait, and after the
+// kernel has said that something is there: that is not asked again.
+func (c *Conn) maybeReadable(fd uintptr) bool {
+	if c.asked {
+		return true
+	}
+	c.asked = true
+	return readable(fd)
 }
 
 // readable tells whether a read would not wait. It asks by poll, since a read, even one that only
