@@ -11,7 +11,8 @@ long it waits for an answer.
 import sys
 
 from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 
 _config.STORE_SEND_CHUNKED_DATASET = True  # the data set as it stands in the file
@@ -22,10 +23,19 @@ def send(host, port, calling, called, seconds, path):
     ae = AE(ae_title=calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = seconds
     context = build_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
-    assoc = ae.associate(host, port, contexts=[context], ae_title=called)
-    if assoc.is_rejected:
-        rj = assoc.acceptor.primitive
-        return f"- rejected {rj.result} {rj.result_source} {rj.diagnostic}: {rj.reason_str}"
+    rejected = []
+
+    def received(event):
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            rejected.append(event.pdu)
+
+    handlers = [(evt.EVT_PDU_RECV, received)]
+    assoc = ae.associate(host, port, contexts=[context], ae_title=called, evt_handlers=handlers)
+    # Where the answer comes fast, pynetdicom sees the connection closed before it looks at the
+    # answer, and takes the association for aborted; hence not assoc.is_rejected.
+    if rejected:
+        rj = rejected[0]
+        return f"- rejected {rj.result} {rj.source} {rj.reason_diagnostic}: {rj.reason_str}"
     if not assoc.is_established:
         return "- no association"
     try:
