@@ -121,6 +121,12 @@ type arrivals struct {
 	sample  Sample
 }
 
+func newArrivals(c exchanger) *arrivals {
+	a := &arrivals{exchanger: c, sample: Sample{Latency: newHistogram()}}
+	a.woken = sync.NewCond(&a.mu)
+	return a
+}
+
 // arrive says that a request is due.
 func (a *arrivals) arrive(at time.Time) {
 	a.mu.Lock()
@@ -175,8 +181,7 @@ func (a *arrivals) stop() {
 func openLoop(conns []exchanger, l *Load) (Sample, error) {
 	all := make([]*arrivals, len(conns))
 	for i, c := range conns {
-		all[i] = &arrivals{exchanger: c, sample: Sample{Latency: newHistogram()}}
-		all[i].woken = sync.NewCond(&all[i].mu)
+		all[i] = newArrivals(c)
 	}
 	began := time.Now()
 	go pace(all, l.Rate, began, l.Duration)

@@ -15,24 +15,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processTime is the processor time of a process: the scheduler's own account in nanoseconds
-// (what /proc/PID/task/*/schedstat shows for each thread), summed over all threads, those that
-// have ended included. /proc/PID/schedstat is that of the first thread alone, and a program that
-// starts a thread for each connection would hide most of its time there.
+// processTime is the processor time of a process: the scheduler's own account in nanoseconds, over
+// all threads, those that have ended included. /proc/PID/schedstat is that of the first thread
+// alone, and a program that starts a thread for each connection would hide most of its time there.
 func processTime(pid int) (time.Duration, error) {
 	const scheduler = 2 // CPUCLOCK_SCHED, of the whole process
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|scheduler), &ts); err != nil {
-		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
+		return threadTime(pid)
 	}
 	return time.Duration(ts.Nano()), nil
 }
 
-// threadTime sums schedstat over the threads that a process has now.
+// threadTime is the same from schedstat, without the threads that have ended, for where the clock
+// of another process may not be read.
 func threadTime(pid int) (sum time.Duration, err error) {
 	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
+	}
+	if len(names) == 0 {
+		return 0, fmt.Errorf("no process %d, or no schedstat in this kernel", pid)
 	}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
