@@ -25,7 +25,6 @@ import (
 type lines struct {
 	mu   sync.Mutex
 	told []protocols.Event
-	ends protocols.Closing // how legs end; FIN unless set
 }
 
 func (l *lines) Step(from protocols.Side, win []byte, p *protocols.Plan) error {
