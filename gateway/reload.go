@@ -141,6 +141,7 @@ func (g *Gateway) watch(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	g.watchAll(w)
+	g.log.Debug("watching the policy", "directories", g.opts.Watch)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

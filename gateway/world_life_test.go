@@ -114,9 +114,10 @@ func TestVanishedFileKeepsItsDevice(t *testing.T) {
 // The directories are watched: a change is in force once they are quiet.
 func TestChangesAreNoticed(t *testing.T) {
 	w := newWorld(t, nil)
-	w.gw.opts.Watch = []string{w.path("devices")}
-	stop := w.gw.watch(context.Background())
-	defer stop()
+	w.stop()
+	w.watch = []string{w.path("devices")}
+	w.start()
+	w.logged("watching")
 	version := w.gw.Status().Policy
 	writeSite(t, w.dir, map[string]string{"devices/ct-1.yaml": worldCT + "about: {name: changed}\n"})
 	w.logged("policy reloaded")

@@ -39,6 +39,7 @@ type world struct {
 	sink  *sink
 	log   *sink
 	stop  func()
+	watch []string // directories that lead to a reload
 
 	pacs *pacs
 	his  *his
@@ -125,7 +126,7 @@ func (w *world) start() {
 	}
 	records := w.sink.log(w.t)
 	w.gw, err = New(Options{
-		Policy: p, Audit: records, Load: w.load, Version: "test",
+		Policy: p, Audit: records, Load: w.load, Version: "test", Watch: w.watch,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
