@@ -154,8 +154,6 @@ listeners:
   load: {address: %q, protocol: %s, tunnel: %s%s}
 tunnels:
   mtls: {ca: "file:%s", certificate: "file:%s", key: "file:%s"}
-audit: {file: audit.jsonl}
-control: {socket: cordon.sock}
 http: {address: %q}
 limits: {connections: 20000, sessions: 20000}
 `, h.Listen, protocol, tunnel, listen, h.CA, h.Cert, h.Key, freeAddress()),

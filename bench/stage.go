@@ -151,7 +151,7 @@ const patience = 60 * time.Second
 // warm runs a small load, which also shows that the gateway works.
 func (s *stage) warm(ctx context.Context, g *gateway, set Setting) error {
 	l := s.load(g, set, 0)
-	l.Bytes, l.Count, l.Duration = 64<<20, min(l.Count, 10), 100*time.Millisecond
+	l.Bytes, l.Count, l.Duration = min(l.Bytes, 64<<20), min(l.Count, 10), min(l.Duration, 100*time.Millisecond)
 	_, err := s.visit(ctx, g, l)
 	return err
 }
