@@ -74,6 +74,13 @@ func New(open func() (io.WriteCloser, error), o Options) (*Log, error) {
 	return l, nil
 }
 
+// A writer that is woken for each record costs the traffic more than judging it. So it writes what
+// has come together lingerFor after the first, or when hurryAt have.
+const (
+	lingerFor = 20 * time.Millisecond
+	hurryAt   = 512 // records
+)
+
 // Put takes a record and returns its number. It never waits for the sink.
 func (l *Log) Put(r Record) (seq uint64) {
 	if r.Time.IsZero() {
@@ -90,8 +97,11 @@ func (l *Log) Put(r Record) (seq uint64) {
 	}
 	l.queue = append(l.queue, entry{record: r, before: l.pending})
 	l.pending = nil
+	waiting := len(l.queue)
 	l.mu.Unlock()
-	l.signal()
+	if waiting == 1 || waiting == hurryAt {
+		l.signal()
+	}
 	return r.Seq
 }
 
@@ -156,6 +166,13 @@ func (l *Log) urgent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reopen || l.closed
+}
+
+// hurried tells whether the writer should not wait for more.
+func (l *Log) hurried() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reopen || l.closed || len(l.queue) >= hurryAt
 }
 
 // Close writes what waits and closes the sink. When ctx ends before that, what is left is lost;

@@ -152,7 +152,7 @@ func TestFullDiskCostsRecordsOnlyAndIsSaid(t *testing.T) {
 		l := start(t, s, Options{Queue: 100, Trouble: func(err error) { trouble = append(trouble, err) }})
 		began := time.Now()
 		put(l, 150)
-		synctest.Wait()
+		settle()
 		put(l, 50)
 		time.Sleep(time.Hour) // of the bubble's clock: it goes on trying
 		if !time.Now().After(began) || len(trouble) != 1 || !errors.Is(trouble[0], syscall.ENOSPC) {
@@ -163,7 +163,7 @@ func TestFullDiskCostsRecordsOnlyAndIsSaid(t *testing.T) {
 		}
 		s.set(func(s *sink) { s.full = false })
 		time.Sleep(lastRetry)
-		synctest.Wait()
+		settle()
 		if len(trouble) != 2 || trouble[1] != nil {
 			t.Errorf("told %v", trouble)
 		}
@@ -225,13 +225,13 @@ func TestStuckSinkHoldsNobodyUp(t *testing.T) {
 		s := &sink{stuck: release}
 		l := start(t, s, Options{Queue: 64})
 		put(l, 1)
-		synctest.Wait() // the writer is stuck with one record
+		settle() // the writer is stuck with one record
 		put(l, 1000)    // would never end if Put waited
 		if l.Lost() != 1001-64 {
 			t.Errorf("%d lost", l.Lost())
 		}
 		close(release)
-		synctest.Wait()
+		settle()
 		put(l, 1)
 		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -248,10 +248,10 @@ func TestGapIsWrittenThoughNoRecordFollows(t *testing.T) {
 		s := &sink{stuck: release}
 		l := start(t, s, Options{Queue: 1})
 		put(l, 1)
-		synctest.Wait()
+		settle()
 		put(l, 4)
 		close(release)
-		synctest.Wait()
+		settle()
 		all := s.lines(t)
 		if lost := contiguous(t, all, 5); lost != 4 || len(all) != 2 {
 			t.Errorf("the file says %+v", all)
@@ -343,9 +343,9 @@ func TestReopenThatFailsKeepsTheOldFile(t *testing.T) {
 		}
 		l.Reopen()
 		put(l, 1)
-		synctest.Wait()
+		settle()
 		put(l, 1)
-		synctest.Wait()
+		settle()
 		if len(trouble) != 1 || len(first.lines(t)) != 2 {
 			t.Fatalf("told %v; %d lines in the old file", trouble, len(first.lines(t)))
 		}
@@ -375,7 +375,7 @@ func TestTornLineIsWrittenAgainInTheNewFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(l, 10)
-		synctest.Wait()
+		settle()
 		l.Reopen()
 		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -462,4 +462,10 @@ func TestRecentRecordsAreKept(t *testing.T) {
 	if got := l.BySession("none"); got != nil {
 		t.Errorf("got %v", got)
 	}
+}
+
+// settle lets the bubble's clock run until the writer has taken what came together.
+func settle() {
+	time.Sleep(lingerFor)
+	synctest.Wait()
 }

@@ -22,12 +22,15 @@ type writer struct {
 
 	stale    bool      // the sink is to be opened anew
 	nextOpen time.Time // not before then
+	patience *time.Timer
 	wait     time.Duration
 	troubled bool // and that was told
 }
 
 func (w *writer) run() {
 	defer close(w.log.done)
+	w.patience = time.NewTimer(lingerFor)
+	defer w.patience.Stop()
 	for {
 		batch, tail, more := w.take()
 		if !w.write(batch, tail) {
@@ -48,6 +51,7 @@ func (w *writer) take() (batch []entry, tail *gap, more bool) {
 	for len(l.queue) == 0 && l.pending == nil && !l.closed && !l.reopen {
 		l.mu.Unlock()
 		<-l.wake
+		w.linger()
 		l.mu.Lock()
 	}
 	defer l.mu.Unlock()
@@ -58,6 +62,25 @@ func (w *writer) take() (batch []entry, tail *gap, more bool) {
 		w.spare = nil
 	}
 	return batch, tail, !l.closed
+}
+
+// linger waits for more records to come together, unless there is a reason not to.
+func (w *writer) linger() {
+	if w.log.hurried() {
+		return
+	}
+	w.patience.Reset(lingerFor)
+	for {
+		select {
+		case <-w.patience.C:
+			return
+		case <-w.log.wake:
+			if w.log.hurried() {
+				w.patience.Stop()
+				return
+			}
+		}
+	}
 }
 
 // write encodes and writes a batch, however often that fails. It returns false when Close gave
