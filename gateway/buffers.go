@@ -61,6 +61,16 @@ func (w *window) free() {
 	*w = window{budget: w.budget}
 }
 
+// Get gives an empty window's memory to read into; Put takes it back. They make a window the
+// tunnels.Memory of a lazy read.
+func (w *window) Get() []byte {
+	w.pooled = readBuffers.Get().(*[]byte)
+	w.buf = *w.pooled
+	return w.buf
+}
+
+func (w *window) Put() { w.free() }
+
 // grown says how making room in a window went.
 type grown uint8
 
@@ -73,8 +83,7 @@ const (
 // room returns memory to read into, after making some.
 func (w *window) room(limit int) ([]byte, grown) {
 	if w.buf == nil {
-		w.pooled = readBuffers.Get().(*[]byte)
-		w.buf = *w.pooled
+		w.Get()
 	}
 	if w.end < len(w.buf) && (w.start == 0 || w.end <= len(w.buf)/2) {
 		return w.buf[w.end:], roomy

@@ -44,28 +44,19 @@ func (d *direction) run() {
 // is something to read.
 func (d *direction) fill() error {
 	conn := d.s.legs[d.side].conn
-	idler, _ := conn.(tunnels.Idler)
 	for {
-		if idler != nil && d.win.len() == 0 {
-			d.win.free()
-			if err := idler.Await(); err != nil {
-				return err
-			}
-		}
-		room, how := d.win.room(int(d.s.windowCap.Load()))
-		if how != roomy {
-			d.overflow(how)
-			continue
-		}
 		var n int
 		var err error
-		if idler != nil && d.win.len() == 0 {
-			n, err = idler.TryRead(room)
+		if lazy, ok := conn.(tunnels.Lazy); ok && d.win.len() == 0 {
+			d.win.free()
+			n, err = lazy.ReadLazy(&d.win)
 		} else {
+			room, how := d.win.room(int(d.s.windowCap.Load()))
+			if how != roomy {
+				d.overflow(how)
+				continue
+			}
 			n, err = conn.Read(room)
-		}
-		if errors.Is(err, tunnels.ErrNothing) {
-			continue
 		}
 		d.win.end += n
 		d.s.progress.Add(int64(n))

@@ -51,24 +51,18 @@ type Conn interface {
 	Broken() bool
 }
 
-// Idler is what a Conn may offer besides, so that a pump holds no read buffer while a connection
-// is idle. One goroutine reads a connection at a time, by either way:
-//
-//	for {
-//		if err := conn.Await(); err != nil {
-//			return err
-//		}
-//		buf := pool.Get()
-//		n, err := conn.TryRead(buf) // ErrNothing: a part of a record only; await again
-//		…
-//	}
-type Idler interface {
-	// Await returns nil when TryRead is worth calling: there are bytes, or the end of them.
-	// It may return early, when there is nothing after all; TryRead then says so. It honours
-	// SetReadDeadline and ends with net.ErrClosed when the connection is closed meanwhile.
-	Await() error
-	// TryRead is Read that does not wait. It returns ErrNothing when nothing is there now.
-	TryRead(b []byte) (int, error)
+// Lazy is what a Conn may offer besides, so that a pump holds no read buffer while a connection is
+// idle.
+type Lazy interface {
+	// ReadLazy is Read into memory that it asks for when there is something to read.
+	ReadLazy(m Memory) (n int, err error)
+}
+
+// Memory gives a buffer to read into, and takes it back when there was nothing to read after
+// all. What was read stays in it: the reader keeps it then.
+type Memory interface {
+	Get() []byte
+	Put()
 }
 
 // Peer is what a tunnel proves about the other end.

@@ -225,8 +225,8 @@ func TestStuckSinkHoldsNobodyUp(t *testing.T) {
 		s := &sink{stuck: release}
 		l := start(t, s, Options{Queue: 64})
 		put(l, 1)
-		settle() // the writer is stuck with one record
-		put(l, 1000)    // would never end if Put waited
+		settle()     // the writer is stuck with one record
+		put(l, 1000) // would never end if Put waited
 		if l.Lost() != 1001-64 {
 			t.Errorf("%d lost", l.Lost())
 		}

@@ -38,8 +38,8 @@ type Conn struct {
 }
 
 var (
-	_ tunnels.Conn  = (*Conn)(nil)
-	_ tunnels.Idler = (*Conn)(nil)
+	_ tunnels.Conn = (*Conn)(nil)
+	_ tunnels.Lazy = (*Conn)(nil)
 )
 
 // Handshake proves both ends to each other. When it fails, or ctx ends, the connection is of no
@@ -94,6 +94,26 @@ func (c *Conn) Await() error {
 		return nil
 	}
 	return c.rec.Await()
+}
+
+// ReadLazy waits for bytes without memory for them, and returns as many as are there.
+func (c *Conn) ReadLazy(m tunnels.Memory) (int, error) {
+	if err := c.Handshake(context.Background()); err != nil {
+		return 0, err
+	}
+	for {
+		if c.drained.Load() {
+			c.rec.await() // what goes wrong comes out of read
+		}
+		n, err := c.read(m.Get(), buffered)
+		if n > 0 {
+			return n, nil
+		}
+		m.Put()
+		if err != tunnels.ErrNothing {
+			return 0, err
+		}
+	}
 }
 
 // read fills b with what is there: crypto/tls gives one record at a time, and a pump that judges

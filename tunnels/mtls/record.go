@@ -46,6 +46,7 @@ type record struct {
 	in     *[readSize]byte // nil when empty
 	unread []byte          // of in
 	cut    bool            // the peer sent a FIN; crypto/tls asked for more
+	late   error           // what await found instead of bytes
 
 	mu      sync.Mutex
 	left    int              // records of the current Conn.Write that are still to come
@@ -72,6 +73,11 @@ var errNothing net.Error = nothing{}
 
 func (r *record) Read(p []byte) (int, error) {
 	for r.in == nil {
+		if err := r.late; err != nil {
+			r.late = nil
+			r.cut = r.cut || err == io.EOF
+			return 0, err
+		}
 		if r.mode == buffered {
 			return 0, errNothing
 		}
@@ -95,6 +101,31 @@ func (r *record) Read(p []byte) (int, error) {
 		r.in, r.unread = nil, nil
 	}
 	return n, nil
+}
+
+// await waits until something is in the socket and takes it. The buffer is taken only then.
+func (r *record) await() {
+	if r.in != nil || r.late != nil {
+		return
+	}
+	n, err := r.ReadLazy(r)
+	if err != nil {
+		r.late = err
+		return
+	}
+	r.unread = r.in[:n]
+}
+
+// Get gives the buffer to read into.
+func (r *record) Get() []byte {
+	r.in = readPool.Get().(*[readSize]byte)
+	return r.in[:]
+}
+
+// Put takes it back: nothing was there.
+func (r *record) Put() {
+	readPool.Put(r.in)
+	r.in = nil
 }
 
 // fill takes from the socket what is there.

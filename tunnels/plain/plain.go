@@ -19,7 +19,7 @@ type Tunnel struct {
 var (
 	_ tunnels.Tunnel = (*Tunnel)(nil)
 	_ tunnels.Conn   = (*Conn)(nil)
-	_ tunnels.Idler  = (*Conn)(nil)
+	_ tunnels.Lazy   = (*Conn)(nil)
 )
 
 // Dial connects to an address.

@@ -23,7 +23,7 @@ import (
 // keepAlive finds a peer that vanished without a FIN within about a minute.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
 
-// Conn is a TCP connection with TCP_NODELAY on and keep-alive. It is a tunnels.Idler.
+// Conn is a TCP connection with TCP_NODELAY on and keep-alive. It is a tunnels.Lazy.
 type Conn struct {
 	*net.TCPConn
 	raw syscall.RawConn
@@ -31,12 +31,13 @@ type Conn struct {
 	asked   bool // by Await: the socket has been asked since it began to wait
 	reading sync.Mutex
 	in      attempt
+	memory  tunnels.Memory // of ReadLazy
 	writing sync.Mutex
 	out     attempt
 
 	// The functions that the runtime calls with the descriptor, made once so that waiting,
 	// reading and writing allocate nothing.
-	readable, read, write func(fd uintptr) bool
+	readable, read, readLazy, write func(fd uintptr) bool
 }
 
 // attempt is one system call that does not wait: what it is given and what came of it.
@@ -74,7 +75,7 @@ func New(c *net.TCPConn) (*Conn, error) {
 		return nil, err
 	}
 	t := &Conn{TCPConn: c, raw: raw}
-	t.readable, t.read, t.write = t.maybeReadable, t.readNow, t.writeNow
+	t.readable, t.read, t.readLazy, t.write = t.maybeReadable, t.readNow, t.readWhenThere, t.writeNow
 	return t, nil
 }
 
@@ -95,6 +96,21 @@ func (c *Conn) TryRead(b []byte) (int, error) {
 	err := c.raw.Read(c.read)
 	n, tried := c.in.n, c.in.err
 	c.in = attempt{}
+	if err != nil {
+		return 0, err
+	}
+	return n, c.explain("read", tried)
+}
+
+// ReadLazy is Read into memory that is asked for when there is something to read. When there is,
+// it is one system call, and one more when there was not at first.
+func (c *Conn) ReadLazy(m tunnels.Memory) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.memory = m
+	err := c.raw.Read(c.readLazy)
+	n, tried := c.in.n, c.in.err
+	c.in, c.memory = attempt{}, nil
 	if err != nil {
 		return 0, err
 	}
@@ -164,6 +180,17 @@ func readable(fd uintptr) bool {
 			return n > 0 || err != nil
 		}
 	}
+}
+
+// readWhenThere is readNow that is asked again until something is there.
+func (c *Conn) readWhenThere(fd uintptr) bool {
+	c.in = attempt{b: c.memory.Get()}
+	c.readNow(fd)
+	if c.in.err == nil {
+		return true
+	}
+	c.memory.Put()
+	return c.in.err != tunnels.ErrNothing
 }
 
 func (c *Conn) readNow(fd uintptr) bool {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,10 @@ import (
 // Conn is what is tested.
 type Conn interface {
 	tunnels.Conn
-	tunnels.Idler
+	tunnels.Lazy
+	// Await and TryRead are what lazy reading is made of.
+	Await() error
+	TryRead(b []byte) (int, error)
 }
 
 // Pair makes two connected ends, after their handshake, and closes them when the test ends.
@@ -37,6 +41,7 @@ func TestConn(t *testing.T, pair Pair) {
 		{"read deadline ends waiting and reading goes on", testReadLimit}, // D8
 		{"write deadline ends a write in its middle", testWriteLimit},
 		{"reading without waiting", testTryRead},
+		{"reading without memory", testReadLazy},
 		{"small reads leave the rest to be read", testSmallReads},
 		{"closing does not wait for a peer that reads nothing", testCloseUnread},
 	} {
@@ -258,6 +263,46 @@ func testTryRead(t *testing.T, a, b Conn) {
 	}
 	if err := a.Await(); err != nil {
 		t.Errorf("Await at the end gives %v", err)
+	}
+}
+
+// lent is a memory that knows whether it is out.
+type lent struct {
+	buf [64]byte
+	out atomic.Bool
+}
+
+func (l *lent) Get() []byte { l.out.Store(true); return l.buf[:] }
+func (l *lent) Put()        { l.out.Store(false) }
+
+func testReadLazy(t *testing.T, a, b Conn) {
+	var m lent
+	for _, want := range []string{"first", "second", "third"} {
+		if _, err := b.Write([]byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := a.ReadLazy(&m); err != nil || string(m.buf[:n]) != want {
+			t.Fatalf("got %q, %v", m.buf[:n], err)
+		}
+		m.Put()
+		read := make(chan error, 1)
+		go func() {
+			_, err := a.ReadLazy(&m)
+			read <- err
+		}()
+		a.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) || m.out.Load() {
+			t.Errorf("waiting ends with %v; memory is out: %v", err, m.out.Load())
+		}
+		a.SetReadDeadline(time.Time{})
+	}
+	if err := b.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n, err := a.ReadLazy(&m); n != 0 || err != io.EOF || m.out.Load() {
+			t.Errorf("at the end: %d, %v; memory is out: %v", n, err, m.out.Load())
+		}
 	}
 }
 
