@@ -110,5 +110,5 @@ func RunSink(ctx context.Context, workload string, e End, progress io.Writer) (T
 	fmt.Fprintf(progress, "receiving %s on %s until Ctrl-C\n", w.Name, s.Address())
 	<-ctx.Done()
 	s.Close()
-	return s.Drain(ctx)
+	return s.Drain(ctx, 0)
 }

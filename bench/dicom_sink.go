@@ -166,7 +166,7 @@ func (p *scp) arrived() error {
 			return err
 		}
 	}
-	p.tally.Units++
+	p.tally.object()
 	return p.respond()
 }
 

@@ -16,10 +16,13 @@ type Peer struct {
 	// program names the executable; it is looked for beside the peers that make bench-peers built,
 	// then in the path and the system folders.
 	program string
-	version []string // arguments that have it print its version
-	form    func(Hop) Form
+	version []string                   // arguments that have it print its version
+	form    func(Hop) Form             // nil: no gateway
 	fits    func(*Workload, Role) bool // nil: all
 	env     []string
+	secure  bool // of no gateway: the load's own TLS
+	lenient bool // it cannot be given the terms of TLS
+	stores  bool // it answers for an object before it passes it on
 }
 
 // Hop is one gateway to be started.
@@ -53,6 +56,7 @@ const (
 // peers is the one place where a gateway to measure against is registered; Cordon itself first.
 func peers(self string) []*Peer {
 	return []*Peer{
+		{Name: None, About: "no gateway: load and sink connected directly"},
 		{Name: Cordon, About: "inspecting: mode enforce, audit to a file, metrics on", program: self, version: []string{"version"}, form: cordonForm},
 		{Name: Blind, About: "Cordon passing every byte unread", program: self, version: []string{"version"}, form: blindForm},
 		{Name: "stunnel", About: "TCP_NODELAY on", program: "stunnel4", version: []string{"-version"}, form: stunnelForm},
@@ -60,6 +64,13 @@ func peers(self string) []*Peer {
 		{Name: "nginx", About: "stream module, 64 KiB buffers", program: "nginx", version: []string{"-v"}, form: nginxForm},
 		{Name: "ghostunnel", About: "defaults", program: "ghostunnel", version: []string{"--version"}, form: ghostunnelForm,
 			env: []string{"GODEBUG=tlsmlkem=0"}},
+		{Name: "dcmtk-tls", About: "no gateway: dcmtk's own TLS at both ends", program: "storescu", version: []string{"--version"}, secure: true,
+			fits: func(w *Workload, _ Role) bool { return w.dcmtk }},
+		{Name: "orthanc", About: "as a router: stores, answers, then passes on", program: "Orthanc", version: []string{"--version"}, form: orthancForm,
+			lenient: true, stores: true, env: []string{"TCP_NODELAY=1"},
+			fits: func(w *Workload, r Role) bool {
+				return r == Client && (w.Name == "dicom-study" || w.Name == "dicom-object")
+			}},
 	}
 }
 
@@ -100,7 +111,7 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-var versionLine = regexp.MustCompile(`(?i)[^\n]*(version|stunnel \d|rev |cordon )[^\n]*`)
+var versionLine = regexp.MustCompile(`(?i)[^\n]*(version|stunnel \d|rev |cordon |storescu v)[^\n]*`)
 
 // versionOf asks a program for its version.
 func (p *Peer) versionOf(path string) string {

@@ -19,6 +19,9 @@ func stunnelForm(h Hop) Form {
 	if !h.Workload.Resume {
 		role += "\noptions = NO_TICKET"
 	}
+	if !h.Workload.dcmtk {
+		role += "\ncurves = X25519"
+	}
 	return Form{Args: []string{"stunnel.conf"}, Files: map[string]string{"stunnel.conf": fmt.Sprintf(`foreground = yes
 pid =
 debug = 3
@@ -33,7 +36,6 @@ key = %s
 CAfile = %s
 sslVersion = TLSv1.3
 ciphersuites = TLS_AES_128_GCM_SHA256
-curves = X25519
 `, role, h.Listen, h.Target, h.Cert, h.Key, h.CA)}}
 }
 
@@ -113,6 +115,27 @@ func ghostunnelForm(h Hop) Form {
 		args = []string{"server", "--listen", h.Listen, "--target", h.Target, "--allow-cn", clientName}
 	}
 	return Form{Args: append(args, "--cert", h.Cert, "--key", h.Key, "--cacert", h.CA, "--quiet", "all")}
+}
+
+// orthancForm makes Orthanc pass on each object that it stored, and forget it.
+func orthancForm(h Hop) Form {
+	host, port := splitAddress(h.Target)
+	_, own := splitAddress(h.Listen)
+	_, web := splitAddress(freeAddress())
+	const script = `function OnStoredInstance(id) Delete(SendToModality(id, "sink")) end` + "\n"
+	return Form{Args: []string{"orthanc.json"}, Files: map[string]string{"route.lua": script, "orthanc.json": fmt.Sprintf(`{
+  "Name": "bench", "StorageDirectory": "db", "IndexDirectory": "db", "LuaScripts": ["route.lua"], "Plugins": [],
+  "DicomAet": %q, "DicomPort": %s, "DicomCheckCalledAet": false, "DicomAlwaysAllowStore": true,
+  "HttpPort": %s, "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "StorageCompression": false, "OverwriteInstances": true,
+  "DicomTlsEnabled": false, "DicomTlsCertificate": %q, "DicomTlsPrivateKey": %q, "DicomTlsTrustedCertificates": %q,
+  "DicomModalities": {"sink": {"AET": %q, "Host": %q, "Port": %s, "UseDicomTls": true, "LocalAet": %q}}
+}
+`, sinkAE, own, web, h.Cert, h.Key, h.CA, sinkAE, host, port, loadAE)}}
+}
+
+func splitAddress(address string) (host, port string) {
+	host, port, _ = net.SplitHostPort(address)
+	return host, port
 }
 
 // cordonForm writes a site of one device that may do what the workload does, and nothing else.

@@ -94,16 +94,19 @@ func (p *process) accepts(ctx context.Context, address string) error {
 	}
 }
 
-// listening tells whether a socket listens on an IPv4 address of this host, by /proc/net/tcp.
+// listening tells whether a socket of this host listens on the port of an address.
 func listening(address string) bool {
-	a, err := net.ResolveTCPAddr("tcp4", address)
+	a, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return false
 	}
-	ip := a.IP.To4()
-	want := fmt.Sprintf(" %02X%02X%02X%02X:%04X 00000000:0000 0A ", ip[3], ip[2], ip[1], ip[0], a.Port)
-	table, err := os.ReadFile("/proc/net/tcp")
-	return err == nil && strings.Contains(string(table), want)
+	for name, zeros := range map[string]int{"/proc/net/tcp": 8, "/proc/net/tcp6": 32} {
+		want := fmt.Sprintf(":%04X %s:0000 0A ", a.Port, strings.Repeat("0", zeros))
+		if table, err := os.ReadFile(name); err == nil && strings.Contains(string(table), want) {
+			return true
+		}
+	}
+	return false
 }
 
 // stop ends the gateway.

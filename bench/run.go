@@ -83,12 +83,16 @@ type bench struct {
 type contender struct {
 	*Peer
 	program string
-	tested  int  // its place in the report
-	out     bool // it failed; it is left out of what follows
+	tested  int // its place in the report
 }
 
 // direct tells whether there is no gateway at all.
-func (c *contender) direct() bool { return c.Name == None }
+func (c *contender) direct() bool { return c.form == nil }
+
+// takesPart tells whether a contender is measured in a workload.
+func (b *bench) takesPart(c *contender, w *Workload, role Role) bool {
+	return (c.fits == nil || c.fits(w, role)) && !(b.Quick && c.stores)
+}
 
 // Run measures and reports.
 func Run(ctx context.Context, o Options) (*Report, error) {
@@ -154,7 +158,7 @@ func names() (list []string) {
 
 // gather finds the gateways, and names those that are not there.
 func (b *bench) gather() error {
-	all := append([]*Peer{{Name: None, About: "no gateway: load and sink connected directly"}}, peers(b.Self)...)
+	all := peers(b.Self)
 	for _, spec := range b.Extra {
 		p, err := Custom(spec)
 		if err != nil {
@@ -173,7 +177,7 @@ func (b *bench) gather() error {
 			continue
 		}
 		c := &contender{Peer: p}
-		if !c.direct() {
+		if c.program != "" || c.Peer.program != "" {
 			path, err := p.find(b.PeerDir)
 			if err != nil {
 				b.leaveOut("%s is left out: %s is not installed (make bench-peers installs it)", p.Name, p.program)
@@ -227,12 +231,19 @@ func (b *bench) connections(w *Workload) []int {
 
 // stage runs all gateways beside each other and has the load visit them in turn.
 func (b *bench) stage(ctx context.Context, w *Workload, role Role) error {
-	s, err := b.newStage(w, role)
+	s, err := b.newStage(ctx, w, role)
+	if err != nil && w.dcmtk {
+		b.leaveOut("%s is left out: %v", w.Name, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	for _, c := range b.peers {
+		if !b.takesPart(c, w, role) {
+			continue
+		}
 		if err := s.start(ctx, c); err != nil {
 			b.leaveOut("%s is left out of %s in the %s role: %v", c.Name, w.Name, role, err)
 		}
@@ -303,7 +314,7 @@ func (b *bench) held(ctx context.Context, w *Workload, role Role) error {
 		}
 		for range min(rounds, b.Rounds) {
 			for _, c := range b.peers {
-				if c.direct() || ctx.Err() != nil {
+				if c.direct() || !b.takesPart(c, w, role) || ctx.Err() != nil {
 					continue
 				}
 				if err := b.hold(ctx, w, role, set, c); err != nil {
@@ -318,7 +329,7 @@ func (b *bench) held(ctx context.Context, w *Workload, role Role) error {
 }
 
 func (b *bench) hold(ctx context.Context, w *Workload, role Role, set Setting, c *contender) error {
-	s, err := b.newStage(w, role)
+	s, err := b.newStage(ctx, w, role)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,16 @@ type Tally struct {
 	Bytes int64
 	// Control IDs, so that none that was sent can be missing, and none come twice, unnoticed.
 	Sum, Xor int64
+
+	arrived *atomic.Int64 // objects of all connections, as they arrive; nil where nobody asks
+}
+
+// object counts an object.
+func (t *Tally) object() {
+	t.Units++
+	if t.arrived != nil {
+		t.arrived.Add(1)
+	}
 }
 
 // message counts a message by its control ID.
@@ -29,6 +40,15 @@ func (t *Tally) add(o *Tally) {
 	t.Units, t.Bytes, t.Sum, t.Xor = t.Units+o.Units, t.Bytes+o.Bytes, t.Sum+o.Sum, t.Xor^o.Xor
 }
 
+// receiver is what stands behind the gateways.
+type receiver interface {
+	Address() string
+	// Drain waits until so many units have arrived and no connection is left, and takes what they
+	// brought.
+	Drain(ctx context.Context, units int64) (Tally, error)
+	Close() error
+}
+
 // Sink serves a workload on one address.
 type Sink struct {
 	ln    net.Listener
@@ -39,6 +59,7 @@ type Sink struct {
 	ended  *sync.Cond
 	live   map[net.Conn]struct{}
 	tally  Tally
+	count  atomic.Int64
 	failed error // of the first connection that did not end well
 }
 
@@ -75,7 +96,7 @@ func (s *Sink) accept() {
 }
 
 func (s *Sink) handle(c net.Conn) {
-	var t Tally
+	t := Tally{arrived: &s.count}
 	err := s.run(c, &t)
 	c.Close()
 	s.mu.Lock()
@@ -101,19 +122,37 @@ func (s *Sink) run(c net.Conn, t *Tally) error {
 	return errors.Join(s.serve(g, t), g.Close())
 }
 
-// Drain waits until no connection is left, and takes what they brought. Connections that are
-// still there when ctx ends are cut.
-func (s *Sink) Drain(ctx context.Context) (Tally, error) {
-	stop := context.AfterFunc(ctx, s.cut)
+// Drain waits until so many units have arrived and no connection is left, and takes what they
+// brought. When ctx ends, connections that are still there are cut.
+func (s *Sink) Drain(ctx context.Context, units int64) (Tally, error) {
+	stop := context.AfterFunc(ctx, func() {
+		s.cut()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended.Broadcast()
+	})
 	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.live) > 0 {
+	for len(s.live) > 0 || s.tally.Units < units && s.failed == nil && ctx.Err() == nil {
 		s.ended.Wait()
 	}
 	t, err := s.tally, s.failed
 	s.tally, s.failed = Tally{}, nil
 	return t, err
+}
+
+// Arrived waits until so many objects have arrived, whether or not their connections stay open.
+func (s *Sink) Arrived(ctx context.Context, units int64) error {
+	for s.count.Load() < units {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d objects arrived: %w", s.count.Load(), units, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	s.count.Add(-units)
+	return nil
 }
 
 func (s *Sink) cut() {

@@ -15,8 +15,9 @@ type stage struct {
 	*bench
 	workload *Workload
 	role     Role
-	far      *Sink // behind the gateways
-	alone    *Sink // for the load without a gateway, when it is another
+	far      receiver // behind the gateways
+	alone    receiver // for the load without a gateway
+	lenient  *Sink    // behind those that cannot be given the terms of TLS; nil until needed
 	client   *tls.Config
 	relays   []*relay
 	gateways []*gateway
@@ -27,33 +28,61 @@ type gateway struct {
 	*contender
 	processes []*process
 	target    Target
-	sink      *Sink
+	sink      receiver
 }
 
-func (b *bench) newStage(w *Workload, role Role) (*stage, error) {
+func (b *bench) newStage(ctx context.Context, w *Workload, role Role) (*stage, error) {
 	s := &stage{bench: b, workload: w, role: role}
-	server, err := b.pki.tlsConfig(serverName, w.Resume)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if s.client, err = b.pki.tlsConfig(clientName, w.Resume); err != nil {
 		return nil, err
 	}
-	behind, direct := (*tls.Config)(nil), (*tls.Config)(nil)
-	switch role {
-	case Client:
-		behind = server
-	case Server:
-		direct = server
-	}
-	if s.far, err = NewSink("127.0.0.1:0", behind, w); err != nil {
+	if s.far, err = s.receiver(ctx, role == Client); err != nil {
 		return nil, err
 	}
-	if s.alone, err = NewSink("127.0.0.1:0", direct, w); err != nil {
+	if s.alone, err = s.receiver(ctx, role == Server); err != nil {
 		s.far.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// receiver starts a sink of the workload.
+func (s *stage) receiver(ctx context.Context, secure bool) (receiver, error) {
+	if s.workload.dcmtk {
+		return s.newStorescp(ctx, s.workload, secure)
+	}
+	if !secure {
+		return NewSink("127.0.0.1:0", nil, s.workload)
+	}
+	cfg, err := s.pki.tlsConfig(serverName, s.workload.Resume)
+	if err != nil {
+		return nil, err
+	}
+	return NewSink("127.0.0.1:0", cfg, s.workload)
+}
+
+// behind returns the sink that a contender leads to.
+func (s *stage) behind(c *contender) (receiver, error) {
+	switch {
+	case c.secure:
+		return s.far, nil
+	case c.direct():
+		return s.alone, nil
+	case !c.lenient || s.role != Client:
+		return s.far, nil
+	}
+	if s.lenient == nil {
+		cfg, err := s.pki.tlsConfig(serverName, s.workload.Resume)
+		if err != nil {
+			return nil, err
+		}
+		cfg.CurvePreferences, cfg.VerifyConnection, cfg.MinVersion = nil, nil, tls.VersionTLS12
+		if s.lenient, err = NewSink("127.0.0.1:0", cfg, s.workload); err != nil {
+			return nil, err
+		}
+	}
+	return s.lenient, nil
 }
 
 func (s *stage) close() {
@@ -69,10 +98,13 @@ func (s *stage) close() {
 	}
 	s.far.Close()
 	s.alone.Close()
+	if s.lenient != nil {
+		s.lenient.Close()
+	}
 }
 
 // through returns the address that leads to a sink, over a relay where delay is asked for.
-func (s *stage) through(sink *Sink) (string, error) {
+func (s *stage) through(sink receiver) (string, error) {
 	if s.RTT == 0 {
 		return sink.Address(), nil
 	}
@@ -86,9 +118,10 @@ func (s *stage) through(sink *Sink) (string, error) {
 
 // start runs a contender in the stage's role.
 func (s *stage) start(ctx context.Context, c *contender) error {
-	g := &gateway{contender: c, sink: s.far}
-	if c.direct() {
-		g.sink = s.alone
+	g := &gateway{contender: c}
+	var err error
+	if g.sink, err = s.behind(c); err != nil {
+		return err
 	}
 	address, err := s.through(g.sink)
 	if err != nil {
@@ -140,9 +173,23 @@ func (s *stage) hop(ctx context.Context, c *contender, role Role, target string)
 }
 
 // load is what one round sends.
-func (s *stage) load(g *gateway, set Setting, rate float64) *Load {
-	return &Load{Target: g.target, Connections: set.Connections, Rate: rate, Bytes: s.Size.Bytes,
+func (s *stage) load(g *gateway, set Setting, rate float64) (*Load, error) {
+	l := &Load{Target: g.target, Connections: set.Connections, Rate: rate, Bytes: s.Size.Bytes,
 		Count: s.Size.Objects, Objects: s.objects, Duration: s.Size.Duration}
+	if s.workload.size > 0 {
+		l.Bytes = min(s.workload.size, 4*s.Size.Bytes) // small in a small run
+	}
+	if s.workload.dcmtk {
+		files, err := s.files()
+		if err != nil {
+			return nil, err
+		}
+		l.Programs = programs{files: files, env: s.workload.env}
+		if g.secure {
+			l.Programs.args = s.pki.dcmtk(clientName)
+		}
+	}
+	return l, nil
 }
 
 // patience is how long a round may take beyond what it should.
@@ -150,9 +197,12 @@ const patience = 60 * time.Second
 
 // warm runs a small load, which also shows that the gateway works.
 func (s *stage) warm(ctx context.Context, g *gateway, set Setting) error {
-	l := s.load(g, set, 0)
+	l, err := s.load(g, set, 0)
+	if err != nil {
+		return err
+	}
 	l.Bytes, l.Count, l.Duration = min(l.Bytes, 64<<20), min(l.Count, 10), min(l.Duration, 100*time.Millisecond)
-	_, err := s.visit(ctx, g, l)
+	_, err = s.visit(ctx, g, l)
 	return err
 }
 
@@ -160,11 +210,20 @@ func (s *stage) warm(ctx context.Context, g *gateway, set Setting) error {
 func (s *stage) visit(ctx context.Context, g *gateway, l *Load) (Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Duration+patience)
 	defer cancel()
-	before := lastID.Load()
+	before, began := lastID.Load(), time.Now()
 	sample, err := s.workload.run(ctx, l)
-	arrived, sinkErr := g.sink.Drain(ctx)
 	if err != nil {
+		_, sinkErr := g.sink.Drain(ctx, 0)
 		return sample, errors.Join(err, sinkErr, g.said())
+	}
+	if g.stores { // it has answered, and passes on when it likes
+		err := s.lenient.Arrived(ctx, sample.Units)
+		sample.Wall, sample.Latency = time.Since(began), nil
+		return sample, err
+	}
+	arrived, err := g.sink.Drain(ctx, sample.Units)
+	if err != nil {
+		return sample, errors.Join(err, g.said())
 	}
 	return sample, s.account(sample, arrived, before)
 }
@@ -183,6 +242,9 @@ func (g *gateway) said() error {
 // account compares what was sent with what arrived: how many units, and the sum and the exclusive
 // or of their control IDs.
 func (s *stage) account(sent Sample, arrived Tally, before int64) error {
+	if arrived.Units == unknown {
+		return nil
+	}
 	if sent.Units != arrived.Units {
 		return fmt.Errorf("%d units were sent and acknowledged, %d arrived", sent.Units, arrived.Units)
 	}
@@ -211,7 +273,11 @@ func (g *gateway) pids() (all []int) {
 func (s *stage) measure(ctx context.Context, g *gateway, c *Cell) error {
 	pids := g.pids()
 	before := used(pids)
-	sample, err := s.visit(ctx, g, s.load(g, c.Setting, c.Rate))
+	l, err := s.load(g, c.Setting, c.Rate)
+	if err != nil {
+		return err
+	}
+	sample, err := s.visit(ctx, g, l)
 	if err != nil {
 		return err
 	}
@@ -250,14 +316,20 @@ func (s *stage) speed(c *Cell, sample Sample) {
 
 // resident measures the memory of idle connections: what their number adds to that of one.
 func (s *stage) resident(ctx context.Context, g *gateway, c *Cell) error {
-	one := s.load(g, c.Setting, 0)
+	one, err := s.load(g, c.Setting, 0)
+	if err != nil {
+		return err
+	}
 	one.Connections = 1
 	var base int64
 	one.Holding = func() { base = measure(g.pids()).resident }
 	if _, err := s.visit(ctx, g, one); err != nil {
 		return err
 	}
-	l := s.load(g, c.Setting, 0)
+	l, err := s.load(g, c.Setting, 0)
+	if err != nil {
+		return err
+	}
 	var held int64
 	l.Holding = func() { held = settled(g.pids()) }
 	if _, err := s.visit(ctx, g, l); err != nil {

@@ -33,6 +33,10 @@ type Workload struct {
 	Memory bool  // what is measured is memory while connections are held, on fresh gateways
 	Quick  []int // connections of a quick run; none: left out of it
 
+	dcmtk bool     // dcmtk's programs stand at both ends
+	env   []string // of these
+	size  int64    // of the object, whatever the run's size; 0: the run's
+
 	serve func(net.Conn, *Tally) error
 	run   func(context.Context, *Load) (Sample, error)
 }
@@ -47,6 +51,7 @@ type Load struct {
 	Objects     []object      // instead of generated ones
 	Duration    time.Duration // of what runs for a while
 	Holding     func()        // called while idle connections are held
+	Programs    programs      // of a load that another program sends
 }
 
 // Sample is what a run of a load brought.
@@ -76,6 +81,18 @@ var Workloads = []*Workload{
 		Name: "dicom-study", About: "many CT-like objects of 0.525 MB on one association, 16 KiB PDUs", Protocol: "dicom", Unit: "object",
 		Roles: []Role{Client}, Connections: []int{1},
 		serve: serveDICOM, run: study,
+	}, {
+		Name: "dicom-object", About: "one object of 500 MB on one association, 16 KiB PDUs", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, size: 500 << 20,
+		serve: serveDICOM, run: bulk(smallPDU),
+	}, {
+		Name: "dcmtk-study", About: "the study from dcmtk's storescu to its storescp, as Debian ships them", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, dcmtk: true,
+		run: storescu,
+	}, {
+		Name: "dcmtk-study-nodelay", About: "the same with TCP_NODELAY=1 in dcmtk's environment", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, dcmtk: true, env: []string{"TCP_NODELAY=1"},
+		run: storescu,
 	}, {
 		Name: "dicom-echo", About: "C-ECHO on open associations", Protocol: "dicom", Unit: "message",
 		Roles: []Role{Client}, Connections: []int{1, 32}, Rate: []float64{2000, 10000},
