@@ -10,8 +10,14 @@ import (
 	"cordon/protocols/dicom/endpoint"
 )
 
-// acceptor answers association requests for the sink: any class, no limit on PDUs.
-var acceptor = &endpoint.Server{MaxLength: endpoint.Unlimited}
+// accept answers an association request for the sink: whatever is proposed, no limit on PDUs.
+func accept(rq *dicom.AssociateRQ) []byte {
+	s := endpoint.Server{MaxLength: endpoint.Unlimited}
+	for i := range rq.Contexts {
+		s.Contexts = append(s.Contexts, endpoint.Context{Abstract: string(rq.Contexts[i].Abstract)})
+	}
+	return s.AppendAccept(nil, rq)
+}
 
 // scp is the receiving end of an association. It reads in large pieces and walks over the heads
 // of PDUs and PDVs; of data sets it looks at nothing.
@@ -121,7 +127,7 @@ func (p *scp) control(t dicom.PDUType) error {
 		if err := rq.Parse(p.pdu); err != nil {
 			return err
 		}
-		return p.write(acceptor.AppendAccept(nil, &rq))
+		return p.write(accept(&rq))
 	case dicom.TypeReleaseRQ:
 		if err := p.write(dicom.AppendReleaseRP(nil)); err != nil {
 			return err

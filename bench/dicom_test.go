@@ -51,7 +51,7 @@ func judge(t *testing.T, objects []object, sent []byte, units int) {
 		t.Fatal(err)
 	}
 	p := protocols.Play(dicom.New(dicom.Config{}, all{}), protocols.From(protocols.Near, rq),
-		protocols.From(protocols.Far, acceptor.AppendAccept(nil, &facts)), protocols.From(protocols.Near, sent))
+		protocols.From(protocols.Far, accept(&facts)), protocols.From(protocols.Near, sent))
 	if p.Err != nil {
 		t.Fatal(p.Err)
 	}

@@ -61,6 +61,7 @@ type Ratio struct {
 	Of      string `json:"of"` // always "cordon"
 	Peer    string `json:"peer"`
 	Measure string `json:"measure"`
+	Best    bool   `json:"best,omitempty"` // the peer has the best figure of all that pass bytes unread
 	Interval
 }
 
@@ -131,7 +132,7 @@ func (r *Report) finish() {
 		of := r.cell(s, Cordon)
 		for _, c := range slices.Clone(r.Cells) {
 			if c.Setting == s && c.Peer != Cordon {
-				r.Ratios = append(r.Ratios, compare(of, c)...)
+				r.Ratios = append(r.Ratios, r.compare(of, c)...)
 			}
 		}
 	}
@@ -165,13 +166,13 @@ func (r *Report) together(s Setting) {
 	}
 }
 
-func compare(of, to *Cell) (list []Ratio) {
+func (r *Report) compare(of, to *Cell) (list []Ratio) {
 	for _, m := range measures {
 		a, b := of.Measures[m.name], to.Measures[m.name]
 		if a == nil || b == nil {
 			continue
 		}
-		list = append(list, Ratio{Setting: of.Setting, Of: Cordon, Peer: to.Peer, Measure: m.name,
+		list = append(list, Ratio{Setting: of.Setting, Of: Cordon, Peer: to.Peer, Measure: m.name, Best: r.best(of.Setting, m.name) == to,
 			Interval: ratio(a.Rounds, b.Rounds, m.moreIsBetter)})
 	}
 	return list
@@ -182,7 +183,7 @@ func (r *Report) best(s Setting, measure string) *Cell {
 	var best *Cell
 	for _, c := range r.Cells {
 		m := c.Measures[measure]
-		if c.Setting != s || m == nil || c.Peer == Cordon || c.Peer == Blind || c.Peer == None {
+		if c.Setting != s || m == nil || slices.Contains([]string{Cordon, Blind, None, "dcmtk-tls"}, c.Peer) {
 			continue
 		}
 		if best == nil || better(m.Fast, best.Measures[measure].Fast, measure) {

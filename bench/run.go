@@ -180,7 +180,7 @@ func (b *bench) gather() error {
 		if c.program != "" || c.Peer.program != "" {
 			path, err := p.find(b.PeerDir)
 			if err != nil {
-				b.leaveOut("%s is left out: %s is not installed (make bench-peers installs it)", p.Name, p.program)
+				b.leaveOut("%s is left out: %s is not installed%s", p.Name, p.program, map[bool]string{false: " (make bench-peers installs it)"}[extra])
 				continue
 			}
 			c.program = path
@@ -259,7 +259,7 @@ func (b *bench) stage(ctx context.Context, w *Workload, role Role) error {
 
 // rounds measures one setting: A B C, A B C, …
 func (b *bench) rounds(ctx context.Context, s *stage, set Setting, rate float64) {
-	for _, g := range s.gateways {
+	for _, g := range slices.Clone(s.gateways) {
 		if err := s.warm(ctx, g, set); err != nil {
 			b.fail(s, g, set, err)
 		}

@@ -20,7 +20,8 @@ type stage struct {
 	lenient  *Sink    // behind those that cannot be given the terms of TLS; nil until needed
 	client   *tls.Config
 	relays   []*relay
-	gateways []*gateway
+	started  []*gateway
+	gateways []*gateway // of these, those that did not fail
 }
 
 // gateway is a contender that runs.
@@ -86,7 +87,7 @@ func (s *stage) behind(c *contender) (receiver, error) {
 }
 
 func (s *stage) close() {
-	for _, g := range s.gateways {
+	for _, g := range s.started {
 		for _, p := range g.processes {
 			if err := p.stop(); err != nil {
 				s.say("stopping %s: %v", g.Name, err)
@@ -147,7 +148,7 @@ func (s *stage) start(ctx context.Context, c *contender) error {
 	if s.role == Server {
 		g.target.TLS = s.client
 	}
-	s.gateways = append(s.gateways, g)
+	s.started, s.gateways = append(s.started, g), append(s.gateways, g)
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 // WriteText writes the ratios for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval])\n")
+	fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval]; * the best of the others)\n")
 	for _, s := range r.settings() {
 		rows := r.table(s)
 		if len(rows) < 2 {
@@ -100,7 +100,11 @@ func (c *Cell) show(measure string) string {
 func (r *Report) against(c *Cell, measure string) string {
 	for _, q := range r.Ratios {
 		if q.Setting == c.Setting && q.Peer == c.Peer && q.Measure == measure && q.Measure != "peak" {
-			return fmt.Sprintf("  ×%.2f [%.2f–%.2f]", q.Value, q.Lo, q.Hi)
+			text := fmt.Sprintf("  ×%.2f [%.2f–%.2f]", q.Value, q.Lo, q.Hi)
+			if q.Best {
+				text += "*"
+			}
+			return text
 		}
 	}
 	return ""
