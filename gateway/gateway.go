@@ -233,7 +233,9 @@ func (g *Gateway) forget(s *session) {
 	if empty {
 		g.empty.Broadcast()
 	}
-	s.log.Debug("session over", "peer", s.peer, "duration", time.Since(s.began).Round(time.Millisecond).String())
+	if g.log.Enabled(g.ctx, slog.LevelDebug) {
+		s.log().Debug("session over", "peer", s.peer, "duration", time.Since(s.began).Round(time.Millisecond).String())
+	}
 }
 
 // nextID makes a session's identifier: a prefix that differs from run to run, and a number.

@@ -29,7 +29,6 @@ type session struct {
 	listener   *policy.Listener
 	candidates []*policy.Flow
 	rules      *policy.Session
-	log        *slog.Logger
 	began      time.Time
 
 	mu      sync.Mutex // guards what follows, Step, Tell and the order of output; never held over I/O
@@ -57,7 +56,6 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 		gw: gw, id: gw.nextID(), peer: peer, listener: l, candidates: candidates,
 		rules: policy.NewSession(gw.store, l, candidates), began: time.Now(),
 	}
-	s.log = gw.log.With("session", s.id)
 	for i := range s.legs {
 		s.legs[i].init()
 	}
@@ -69,6 +67,9 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 	s.setTimer(protocols.Setup)
 	return s
 }
+
+// log returns a logger that names the session. Most sessions never log, so none is kept.
+func (s *session) log() *slog.Logger { return s.gw.log.With("session", s.id) }
 
 // converse makes the conversation that the listener's protocol asks for.
 func (s *session) converse() protocols.Conversation {
@@ -152,7 +153,7 @@ func (s *session) step(from protocols.Side, win []byte, p *protocols.Plan) {
 	if s.turnOpaque(code) {
 		v.Action = protocols.Allow
 		if err := s.conv.Step(from, win, p); err != nil {
-			s.log.Error("opaque conversation failed", "error", err)
+			s.log().Error("opaque conversation failed", "error", err)
 		}
 		p.Record(&v)
 		v.Unit.Set("session")
@@ -182,7 +183,7 @@ func (s *session) safely(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			// The value may quote the wire, so only its type and the place are logged.
-			s.log.Error("recovered a panic", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			s.log().Error("recovered a panic", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 			err = &protocols.Malformed{Reason: reason.EngineFailure, Section: "engine", Detail: "recovered a panic"}
 		}
 	}()
@@ -221,7 +222,7 @@ func (s *session) turnOpaque(code reason.Code) bool {
 	s.use(f)
 	s.opaque = true
 	s.conv = raw.New()
-	s.log.Warn("session goes on without inspection", "flow", f.ID(), "reason", string(code))
+	s.log().Warn("session goes on without inspection", "flow", f.ID(), "reason", string(code))
 	return true
 }
 
@@ -357,7 +358,7 @@ func (s *session) write(j *job, to protocols.Side, b []byte) {
 	l.writing.Store(0)
 	if err != nil && !l.dead.Swap(true) {
 		if !errors.Is(err, net.ErrClosed) {
-			s.log.Debug("write failed", "side", to.String(), "error", err)
+			s.log().Debug("write failed", "side", to.String(), "error", err)
 		}
 		// What its peer sent before it went may still be read, so its own direction finds out
 		// and tells the conversation. The deadline sees to it that it does.
@@ -423,7 +424,7 @@ func (s *session) connect(p *protocols.Plan) reason.Code {
 	conn, err := s.gw.dialUpstream(ctx, f)
 	if err != nil {
 		s.account.dialFailed(err)
-		s.log.Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)
+		s.log().Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)
 		if errors.Is(err, tunnels.ErrIdentity) {
 			return reason.UpstreamIdentity
 		}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"runtime/debug"
 	"time"
 
 	"cordon/protocols"
@@ -25,16 +26,41 @@ type watch struct {
 func (g *Gateway) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var lull lull
 	for {
 		select {
 		case <-g.stopped:
 			return
 		case now := <-tick.C:
 			g.clock.Add(1)
-			for _, s := range g.live() {
+			var moved int64
+			live := g.live()
+			for _, s := range live {
 				s.sweep(now)
+				moved += s.progress.Load()
 			}
+			lull.look(moved + int64(len(live)))
 		}
+	}
+}
+
+// lull gives memory back when nothing moves. A handshake leaves garbage and grown stacks behind
+// that the collector, which runs as memory is asked for, would leave there as long as all is
+// quiet. A stack is halved by each collection, hence several.
+type lull struct {
+	moved int64 // bytes, by the last look
+	given int
+}
+
+const giveBacks = 3
+
+func (l *lull) look(moved int64) {
+	switch {
+	case moved != l.moved:
+		l.moved, l.given = moved, 0
+	case l.given < giveBacks:
+		l.given++
+		debug.FreeOSMemory()
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 const (
 	batchBytes = 64 << 10 // encoded before it is written
-	keepQueue  = 4 << 10  // records; the memory of a longer queue is let go
+	keepQueue  = 1 << 10  // records; the memory of a longer queue is let go
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )

@@ -1,6 +1,7 @@
 package mtls
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"sync"
@@ -12,7 +13,8 @@ import (
 )
 
 const (
-	maxPlaintext = 16 << 10               // bytes of one TLS record's content (RFC 8446 §5.1)
+	recordHeader = 5                      // bytes of a TLS record's header (RFC 8446 §5.1)
+	maxPlaintext = 16 << 10               // bytes of one TLS record's content
 	maxRecord    = maxPlaintext + 5 + 256 // bytes on the wire, header included (RFC 8446 §5.2)
 	readSize     = 128 << 10              // bytes read from the socket at once
 	writeSize    = 16 * maxRecord         // bytes gathered for one write to the socket: 256 KiB of content
@@ -47,6 +49,9 @@ type record struct {
 	unread []byte          // of in
 	cut    bool            // the peer sent a FIN; crypto/tls asked for more
 	late   error           // what await found instead of bytes
+
+	handshaking bool // a record a read, see one
+	rest        int  // bytes of the record at hand that are still to come
 
 	mu      sync.Mutex
 	left    int              // records of the current Conn.Write that are still to come
@@ -95,12 +100,31 @@ func (r *record) Read(p []byte) (int, error) {
 			}
 		}
 	}
+	if r.handshaking {
+		p = r.one(p)
+	}
 	n := copy(p, r.unread)
 	if r.unread = r.unread[n:]; len(r.unread) == 0 {
 		readPool.Put(r.in)
 		r.in, r.unread = nil, nil
 	}
 	return n, nil
+}
+
+// one cuts p to what remains of one record. crypto/tls keeps the buffer that it reads into for as
+// long as the connection lives, and grows it to what it is given: the whole flight of a handshake
+// would stay in the memory of an idle connection.
+func (r *record) one(p []byte) []byte {
+	if r.rest == 0 {
+		if len(r.unread) < recordHeader {
+			r.handshaking = false // in pieces it costs only memory
+			return p
+		}
+		r.rest = recordHeader + int(binary.BigEndian.Uint16(r.unread[3:]))
+	}
+	p = p[:min(len(p), r.rest, len(r.unread))]
+	r.rest -= len(p)
+	return p
 }
 
 // await waits until something is in the socket and takes it. The buffer is taken only then.

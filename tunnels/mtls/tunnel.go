@@ -63,6 +63,7 @@ type Tunnel struct {
 type ends struct {
 	material       *identity.Material
 	client, server *tls.Config
+	named          map[string]*tls.Config // client, by the server's name; guarded by Tunnel.mu
 }
 
 var _ tunnels.Tunnel = (*Tunnel)(nil)
@@ -130,11 +131,8 @@ func (t *Tunnel) Dial(ctx context.Context, address string) (tunnels.Conn, error)
 	if err != nil {
 		return nil, fmt.Errorf("tunnel %s: %w", t.cfg.Name, err)
 	}
-	cfg := t.current().client.Clone()
-	cfg.ServerName = name
-	cfg.VerifyConnection = t.verifier(name, x509.ExtKeyUsageServerAuth)
-	rec := &record{Conn: sock}
-	c := &Conn{tunnel: t, rec: rec, tls: tls.Client(rec, cfg), dialed: true}
+	rec := &record{Conn: sock, handshaking: true}
+	c := &Conn{tunnel: t, rec: rec, tls: tls.Client(rec, t.clientFor(name)), dialed: true}
 	if err := c.Handshake(ctx); err != nil {
 		sock.Close()
 		return nil, err
@@ -168,7 +166,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec := &record{Conn: sock}
+	rec := &record{Conn: sock, handshaking: true}
 	return &Conn{tunnel: l.tunnel, rec: rec, tls: tls.Server(rec, l.tunnel.current().server)}, nil
 }
 
@@ -195,13 +193,29 @@ func (t *Tunnel) Close() error {
 	return nil
 }
 
+// clientFor returns what crypto/tls is given to dial a server of that name. A configuration is
+// shared by all connections that could have the same.
+func (t *Tunnel) clientFor(name string) *tls.Config {
+	now := t.current()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cfg := now.named[name]
+	if cfg == nil {
+		cfg = now.client.Clone()
+		cfg.ServerName = name
+		cfg.VerifyConnection = t.verifier(name, x509.ExtKeyUsageServerAuth)
+		now.named[name] = cfg
+	}
+	return cfg
+}
+
 // current returns what crypto/tls is given for the files as they are now.
 func (t *Tunnel) current() ends {
 	m := t.source.Current()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now.material != m {
-		t.now = ends{material: m, client: t.clientConfig(m), server: t.serverConfig(m)}
+		t.now = ends{material: m, client: t.clientConfig(m), server: t.serverConfig(m), named: map[string]*tls.Config{}}
 	}
 	return t.now
 }
