@@ -10,13 +10,12 @@ import (
 	"cordon/protocols/dicom/endpoint"
 )
 
-// associate dials and asks for an association. The connection ends with ctx.
+// associate dials and asks for an association.
 func associate(ctx context.Context, l *Load, contexts []endpoint.Context, pdu uint32) (net.Conn, *endpoint.Association, error) {
 	conn, err := l.Target.Dial(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
 	a, err := endpoint.Associate(conn, endpoint.Request{Called: sinkAE, Calling: loadAE, Contexts: contexts, SendLength: pdu, MaxLength: pdu})
 	if err != nil {
 		return nil, nil, err

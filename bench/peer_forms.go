@@ -201,13 +201,3 @@ flows:
 	}
 	return Form{args, files}
 }
-
-// freeAddress is a loopback address that nobody hears on just now.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	defer l.Close()
-	return l.Addr().String()
-}

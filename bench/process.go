@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -107,6 +109,28 @@ func listening(address string) bool {
 		}
 	}
 	return false
+}
+
+// Ports that gateways are given: below those that the kernel gives to connections, so that none of
+// these takes one away between the look and the gateway's own listen.
+const (
+	firstPort = 15000
+	ports     = 16000
+)
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(ports)) }
+
+// freeAddress is a loopback address that nobody hears on just now.
+func freeAddress() string {
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
 }
 
 // stop ends the gateway.

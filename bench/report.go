@@ -172,8 +172,10 @@ func (r *Report) compare(of, to *Cell) (list []Ratio) {
 		if a == nil || b == nil {
 			continue
 		}
-		list = append(list, Ratio{Setting: of.Setting, Of: Cordon, Peer: to.Peer, Measure: m.name, Best: r.best(of.Setting, m.name) == to,
-			Interval: ratio(a.Rounds, b.Rounds, m.moreIsBetter)})
+		q := ratio(a.Rounds, b.Rounds, m.moreIsBetter)
+		if q.finite() {
+			list = append(list, Ratio{of.Setting, Cordon, to.Peer, m.name, r.best(of.Setting, m.name) == to, q})
+		}
 	}
 	return list
 }

@@ -52,6 +52,16 @@ type Interval struct {
 	Hi    float64 `json:"hi"` // 97.5 %
 }
 
+// finite tells whether there is a ratio: there is none to nothing.
+func (q Interval) finite() bool {
+	for _, v := range []float64{q.Value, q.Lo, q.Hi} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
+}
+
 const resamples = 2000
 
 // ratio compares two series of one run, round by round: the bootstrap draws rounds, not values,

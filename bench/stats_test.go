@@ -53,7 +53,10 @@ func TestRatioHasAnIntervalAroundIt(t *testing.T) {
 	if q := ratio([]float64{1, 2, 4}, []float64{2, 4, 8}, false); q.Lo != 0.5 || q.Hi != 0.5 {
 		t.Errorf("rounds that slow down together: %+v", q)
 	}
-	if q := ratio(nil, to, false); !math.IsNaN(q.Value) {
+	if q := ratio(of, []float64{0, 0, 0, 0, 0}, false); q.finite() || !ratio(of, to, true).finite() {
+		t.Errorf("to nothing: %+v", q)
+	}
+	if q := ratio(nil, to, false); q.finite() {
 		t.Errorf("without rounds: %+v", q)
 	}
 }
