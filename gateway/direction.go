@@ -18,8 +18,21 @@ type direction struct {
 	need int // bytes the window should have before Step is worth calling
 	job  job
 
+	tail tail
+
 	streaming atomic.Bool // bytes pass unseen; the sweeper looks at it
 }
+
+// tail is the end of what a plan passes, left at the start of the window so that it goes out in
+// one write with what the next plan passes: PDUs do not end where reads do. Its turn on the other
+// leg is still held. It never waits for bytes from a peer.
+type tail struct {
+	n      int // bytes
+	ticket uint64
+}
+
+// shown is how many bytes of the window the conversation is shown.
+func (d *direction) shown() int { return d.win.len() - d.tail.n }
 
 // run reads until the side ends. It is the only reader of its leg.
 func (d *direction) run() {
@@ -31,11 +44,12 @@ func (d *direction) run() {
 			d.ended(err)
 			return
 		}
-		for d.win.len() > 0 && d.win.len() >= d.need {
+		for d.shown() > 0 && d.shown() >= d.need {
 			if !d.step() {
 				break
 			}
 		}
+		d.sendTail()
 		d.win.shrink()
 	}
 }
@@ -87,11 +101,12 @@ func (d *direction) step() bool {
 	s.mu.Lock()
 	if s.draining(d.side) {
 		s.mu.Unlock()
+		d.sendTail()
 		d.win.consume(d.win.len()) // what comes after the end is nobody's
 		d.need = 0
 		return false
 	}
-	s.step(d.side, d.win.bytes(), &j.plan)
+	s.step(d.side, d.win.bytes()[d.tail.n:], &j.plan)
 	settled := j.plan.Settled()
 	d.need, _ = j.plan.Waiting()
 	j.reserve(s, d.side)
@@ -149,12 +164,14 @@ func (d *direction) carryOut() {
 	s, j := d.s, &d.job
 	s.reset(&j.plan)
 	ops := j.plan.Ops()
+	joined := d.joinTail()
 	for i := range ops {
 		switch op := &ops[i]; op.Kind {
 		case protocols.OpSend:
 			s.write(j, op.To, j.plan.Made(*op))
 		case protocols.OpPass:
-			d.pass(op.N)
+			d.pass(op.N+joined, i == len(ops)-1)
+			joined = 0
 		case protocols.OpDrop:
 			d.drop(op.N)
 		}
@@ -163,10 +180,48 @@ func (d *direction) carryOut() {
 	j.release(s)
 }
 
-// pass forwards the next n bytes of this side, reading on when the window has fewer.
-func (d *direction) pass(n int64) {
+// joinTail makes the tail of the plan before part of what this one passes first, if that is what
+// it does first and nothing has come in between on the other leg. Otherwise the tail goes out by
+// itself.
+func (d *direction) joinTail() int64 {
+	if d.tail.n == 0 {
+		return 0
+	}
+	to, ops := d.side.Other(), d.job.plan.Ops()
+	if len(ops) == 0 || ops[0].Kind != protocols.OpPass || d.job.ticket[to] != d.tail.ticket+1 {
+		d.sendTail()
+		return 0
+	}
+	n := d.tail.n
+	d.s.legs[to].done(d.tail.ticket) // the next turn is ours too
+	d.tail = tail{}
+	return int64(n)
+}
+
+// sendTail writes the tail, whose turn it is, by itself.
+func (d *direction) sendTail() {
+	if d.tail.n == 0 {
+		return
+	}
 	to := d.side.Other()
-	for {
+	d.s.send(to, d.win.bytes()[:d.tail.n])
+	d.win.consume(d.tail.n)
+	d.s.legs[to].done(d.tail.ticket)
+	d.tail = tail{}
+}
+
+// pass forwards the next n bytes of this side, reading on when the window has fewer. What ends
+// the plan in the middle of the window is left to be its tail.
+func (d *direction) pass(n int64, last bool) {
+	to := d.side.Other()
+	near, far := d.job.plan.Ending()
+	last = last && near == protocols.Open && far == protocols.Open
+	for read := false; ; read = true {
+		if read && last && n < int64(d.win.len()) {
+			d.tail = tail{int(n), d.job.ticket[to]}
+			d.job.holds[to] = false // its turn is the tail's now
+			return
+		}
 		k := min(n, int64(d.win.len()))
 		d.s.write(&d.job, to, d.win.bytes()[:k])
 		d.win.consume(int(k))

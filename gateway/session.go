@@ -350,6 +350,12 @@ func (s *session) write(j *job, to protocols.Side, b []byte) {
 		return
 	}
 	l.await(j.ticket[to])
+	s.send(to, b)
+}
+
+// send writes b to a leg whose turn the caller has.
+func (s *session) send(to protocols.Side, b []byte) {
+	l := &s.legs[to]
 	if l.dead.Load() || l.conn == nil {
 		return
 	}
