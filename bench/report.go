@@ -128,6 +128,7 @@ func (r *Report) finish() {
 		}
 		r.together(s)
 	}
+	slices.SortStableFunc(r.Cells, func(a, b *Cell) int { return cmp.Compare(place(a.Workload), place(b.Workload)) })
 	for _, s := range r.settings() {
 		of := r.cell(s, Cordon)
 		for _, c := range slices.Clone(r.Cells) {
@@ -136,6 +137,11 @@ func (r *Report) finish() {
 			}
 		}
 	}
+}
+
+// place is where a workload stands in the table of all.
+func place(workload string) int {
+	return slices.IndexFunc(Workloads, func(w *Workload) bool { return w.Name == workload })
 }
 
 func (r *Report) sealsAndOpens(workload string) bool {
