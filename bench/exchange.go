@@ -249,17 +249,19 @@ func once(ctx context.Context, l *Load, open opener) (n int, err error) {
 	return n, errors.Join(err, c.close())
 }
 
-// idle opens connections, makes one exchange on each, and holds them while l.Holding runs.
+// idle opens connections, makes one exchange on each, and holds them while l.Holding runs. A
+// connection's exchange comes before the next is opened, so that only a few handshakes are under
+// way at a time: what they need is no cost of an idle connection.
 func idle(open opener) func(context.Context, *Load) (Sample, error) {
 	return func(ctx context.Context, l *Load) (s Sample, err error) {
 		began := time.Now()
-		conns, err := openAll(ctx, l, open)
+		conns := make([]exchanger, l.Connections)
 		defer closeAll(conns)
-		if err != nil {
-			return s, err
-		}
-		err = inParallel(min(len(conns), 32), len(conns), func(i int) error {
-			if _, err := conns[i].send(); err != nil {
+		err = inParallel(min(len(conns), 16), len(conns), func(i int) (err error) {
+			if conns[i], err = open(ctx, l); err != nil {
+				return err
+			}
+			if _, err = conns[i].send(); err != nil {
 				return err
 			}
 			return conns[i].await()
