@@ -154,7 +154,7 @@ func (s *stage) start(ctx context.Context, c *contender) error {
 
 // hop starts one gateway in front of an address and returns where it hears.
 func (s *stage) hop(ctx context.Context, c *contender, role Role, target string) (*process, string, error) {
-	dir, err := os.MkdirTemp(s.dir, c.Name+"-")
+	dir, err := os.MkdirTemp(s.dir, "")
 	if err != nil {
 		return nil, "", err
 	}
