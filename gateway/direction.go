@@ -19,6 +19,7 @@ type direction struct {
 	job  job
 
 	tail tail
+	full bool // the last read filled its buffer, so more is there
 
 	streaming atomic.Bool // bytes pass unseen; the sweeper looks at it
 }
@@ -59,19 +60,22 @@ func (d *direction) run() {
 func (d *direction) fill() error {
 	conn := d.s.legs[d.side].conn
 	for {
-		var n int
+		var n, room int
 		var err error
 		if lazy, ok := conn.(tunnels.Lazy); ok && d.win.len() == 0 {
 			d.win.free()
 			n, err = lazy.ReadLazy(&d.win)
+			room = readSize
 		} else {
-			room, how := d.win.room(int(d.s.windowCap.Load()))
+			buf, how := d.win.room(int(d.s.windowCap.Load()))
 			if how != roomy {
 				d.overflow(how)
 				continue
 			}
-			n, err = conn.Read(room)
+			n, err = conn.Read(buf)
+			room = len(buf)
 		}
+		d.full = n == room
 		d.win.end += n
 		d.s.progress.Add(int64(n))
 		if n > 0 {
@@ -117,7 +121,7 @@ func (d *direction) step() bool {
 	}
 	s.mu.Unlock()
 
-	if j.plan.IsPartial() {
+	if j.plan.IsPartial() && !d.full {
 		s.legs[d.side].conn.QuickAck()
 	}
 	if !dial || d.dial() {
