@@ -344,9 +344,9 @@ func (s *stage) resident(ctx context.Context, g *gateway, c *Cell) error {
 // given back within a few seconds, and is no cost of an idle connection.
 func settled(pids []int) int64 {
 	const (
-		pause = 250 * time.Millisecond
+		pause = 500 * time.Millisecond
 		most  = 20 // pauses
-		calm  = 3  // pauses without a fall of one percent
+		calm  = 5  // pauses without a fall of one percent
 	)
 	least, quiet := measure(pids).resident, 0
 	for i := 0; i < most && quiet < calm; i++ {

@@ -8,7 +8,40 @@ import (
 // readSize is how much one read may bring: larger reads save no more system calls worth having.
 const readSize = 128 << 10 // bytes
 
-var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
+// buffers are pools of memory for windows: of readSize, and of each doubling of it up to 8 MiB.
+// What is larger is rare and goes back to the collector.
+var buffers [7]sync.Pool
+
+func init() {
+	for i := range buffers {
+		buffers[i].New = func() any { b := make([]byte, readSize<<i); return &b }
+	}
+}
+
+// classOf returns the pool for buffers of a size; nil when there is none.
+func classOf(size int) *sync.Pool {
+	for i := range buffers {
+		if size == readSize<<i {
+			return &buffers[i]
+		}
+	}
+	return nil
+}
+
+// takeBuffer returns a buffer of a size.
+func takeBuffer(size int) *[]byte {
+	if p := classOf(size); p != nil {
+		return p.Get().(*[]byte)
+	}
+	b := make([]byte, size)
+	return &b
+}
+
+func giveBuffer(b *[]byte) {
+	if p := classOf(len(*b)); p != nil {
+		p.Put(b)
+	}
+}
 
 // budget is the memory that windows beyond readSize may take, over all sessions.
 type budget struct {
@@ -31,7 +64,7 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 // declared.
 type window struct {
 	buf        []byte
-	pooled     *[]byte
+	memory     *[]byte // that buf is; nil for none
 	start, end int
 	extra      int64 // bytes taken from the budget
 	budget     *budget
@@ -52,8 +85,8 @@ func (w *window) consume(n int) {
 
 // free frees the memory of an empty window.
 func (w *window) free() {
-	if w.pooled != nil {
-		readBuffers.Put(w.pooled)
+	if w.memory != nil {
+		giveBuffer(w.memory)
 	}
 	if w.extra > 0 {
 		w.budget.give(w.extra)
@@ -64,8 +97,8 @@ func (w *window) free() {
 // Get gives an empty window's memory to read into; Put takes it back. They make a window the
 // tunnels.Memory of a lazy read.
 func (w *window) Get() []byte {
-	w.pooled = readBuffers.Get().(*[]byte)
-	w.buf = *w.pooled
+	w.memory = takeBuffer(readSize)
+	w.buf = *w.memory
 	return w.buf
 }
 
@@ -103,16 +136,13 @@ func (w *window) room(limit int) ([]byte, grown) {
 	if !w.budget.take(more) {
 		return nil, overBudget
 	}
-	bigger := make([]byte, size)
-	copy(bigger, w.buf[:w.end])
-	if w.pooled != nil {
-		readBuffers.Put(w.pooled)
-		w.pooled = nil
-	}
+	bigger := takeBuffer(size)
+	copy(*bigger, w.buf[:w.end])
+	giveBuffer(w.memory)
 	if w.extra > 0 {
 		w.budget.give(w.extra)
 	}
-	w.buf, w.extra = bigger, more
+	w.memory, w.buf, w.extra = bigger, *bigger, more
 	return w.buf[w.end:], roomy
 }
 

@@ -75,10 +75,11 @@ func New(open func() (io.WriteCloser, error), o Options) (*Log, error) {
 }
 
 // A writer that is woken for each record costs the traffic more than judging it. So it writes what
-// has come together lingerFor after the first, or when hurryAt have.
+// has come together lingerFor after the first, or when hurryAt have: not many more, since what
+// they take to encode is taken from a processor that traffic may wait for.
 const (
 	lingerFor = 20 * time.Millisecond
-	hurryAt   = 512 // records
+	hurryAt   = 64 // records
 )
 
 // Put takes a record and returns its number. It never waits for the sink.

@@ -13,6 +13,7 @@ package mtls
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -56,6 +57,8 @@ type Tunnel struct {
 
 	mu  sync.Mutex
 	now ends
+
+	seen verified
 }
 
 // ends are what crypto/tls is given for one state of the files. Sessions and ticket keys belong
@@ -64,6 +67,37 @@ type ends struct {
 	material       *identity.Material
 	client, server *tls.Config
 	named          map[string]*tls.Config // client, by the server's name; guarded by Tunnel.mu
+}
+
+// verified remembers which certificates were verified lately, and by which authorities, so that
+// resumed sessions do not cost a signature check each. Names, dates and lists of peers are checked
+// on every handshake all the same.
+type verified struct {
+	mu   sync.Mutex
+	by   *identity.Material
+	when map[[sha256.Size]byte]time.Time
+}
+
+const (
+	verifiedFor = time.Minute
+	maxVerified = 1024
+)
+
+// lately tells whether a certificate was verified less than verifiedFor ago and is in force.
+func (v *verified) lately(leaf *x509.Certificate, by *identity.Material, now time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	at, ok := v.when[sha256.Sum256(leaf.Raw)]
+	return ok && v.by == by && now.Sub(at) < verifiedFor && !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter)
+}
+
+func (v *verified) note(leaf *x509.Certificate, by *identity.Material, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.by != by || len(v.when) >= maxVerified {
+		v.by, v.when = by, map[[sha256.Size]byte]time.Time{}
+	}
+	v.when[sha256.Sum256(leaf.Raw)] = now
 }
 
 var _ tunnels.Tunnel = (*Tunnel)(nil)
@@ -254,17 +288,25 @@ func (t *Tunnel) serverConfig(m *identity.Material) *tls.Config {
 }
 
 // verifier makes the check that crypto/tls calls on every handshake. On a full one the chain was
-// verified just before; on a resumed one it was when the session began, and is verified again:
-// by the authorities, the clock and the names as they are now.
+// verified just before; on a resumed one it was when the session began, and is verified again, by
+// the authorities, the clock and the names as they are now; its signatures once a minute.
 func (t *Tunnel) verifier(serverName string, use x509.ExtKeyUsage) func(tls.ConnectionState) error {
 	return func(cs tls.ConnectionState) error {
 		if len(cs.PeerCertificates) == 0 {
 			return &refusal{"it has no certificate"}
 		}
 		leaf := cs.PeerCertificates[0]
-		if cs.DidResume {
+		by, now := t.source.Current(), time.Now()
+		switch {
+		case !cs.DidResume:
+			t.seen.note(leaf, by, now)
+		case t.seen.lately(leaf, by, now):
+			if err := named(leaf, serverName); err != nil {
+				return err
+			}
+		default:
 			opts := x509.VerifyOptions{
-				Roots:         t.source.Current().Roots,
+				Roots:         by.Roots,
 				Intermediates: x509.NewCertPool(),
 				DNSName:       serverName,
 				KeyUsages:     []x509.ExtKeyUsage{use},
@@ -275,9 +317,21 @@ func (t *Tunnel) verifier(serverName string, use x509.ExtKeyUsage) func(tls.Conn
 			if _, err := leaf.Verify(opts); err != nil {
 				return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
 			}
+			t.seen.note(leaf, by, now)
 		}
 		return t.named(leaf, serverName == "")
 	}
+}
+
+// named checks that a server's certificate carries the name it was dialled by.
+func named(leaf *x509.Certificate, serverName string) error {
+	if serverName == "" {
+		return nil
+	}
+	if err := leaf.VerifyHostname(serverName); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: err}
+	}
+	return nil
 }
 
 // named checks the list of peers. Listening without one admits nobody.
