@@ -158,6 +158,9 @@ func (t *turn) next() (bool, error) {
 	typ, length, ok := ParsePDUHeader(head)
 	if !ok {
 		if typ = PDUType(head[0]); typ.Known() {
+			if t.c.state[t.from] == Sta2 {
+				return t.wait(0), nil // Sniff wants each byte
+			}
 			return t.wait(t.s.parsed + PDUHeaderLen), nil
 		}
 	}
