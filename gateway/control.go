@@ -19,6 +19,9 @@ import (
 // 0660: who may open it may ask. A socket that a dead gateway left behind is replaced; one that
 // answers is an error.
 func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), err error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("control socket %s: its path has %d bytes, and the system takes %d; set a shorter control.socket in cordon.yaml", path, len(path), maxSocketPath)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -51,6 +54,9 @@ func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), e
 	go srv.Serve(ln)
 	return func() { srv.Close(); os.Remove(path) }, nil
 }
+
+// maxSocketPath is how long the path of a Unix socket may be (unix(7)), its final NUL excluded.
+const maxSocketPath = 107 // bytes
 
 // peerUID returns the user at the other end of a Unix socket.
 func peerUID(c net.Conn) (uid uint32, ok bool) {

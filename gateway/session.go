@@ -37,6 +37,7 @@ type session struct {
 	readers int // directions under way
 	over    bool
 	opaque  bool
+	failed  bool         // it is opaque because of a failure of our own
 	flow    *policy.Flow // nil until the first unit chose it
 	account *account     // of the flow
 
@@ -141,6 +142,13 @@ func (s *session) finished(*direction) {
 // everything pass. The caller holds s.mu.
 func (s *session) step(from protocols.Side, win []byte, p *protocols.Plan) {
 	p.Reset()
+	if s.opaque && !s.opaqueAllowed(s.gw.store.Current().Flow(s.flow.ID())) {
+		// A reload made the flow enforce: what cannot be read does not pass any longer.
+		v := s.failure(from, reason.SessionOpaque, nil, len(win))
+		p.Record(&v)
+		p.End(protocols.FIN, protocols.FIN)
+		return
+	}
 	err := s.safely(func() error { return s.conv.Step(from, win, p) })
 	if err == nil {
 		s.bind()
@@ -215,8 +223,8 @@ func (s *session) turnOpaque(code reason.Code) bool {
 	if f == nil || s.opaque {
 		return false
 	}
-	ours := code == reason.EngineFailure && f.PassOnFail
-	if s.rules.Mode() == policy.Enforce && !ours {
+	s.failed = code == reason.EngineFailure
+	if s.rules.Mode() == policy.Enforce && !(s.failed && f.PassOnFail) {
 		return false
 	}
 	s.use(f)
@@ -224,6 +232,12 @@ func (s *session) turnOpaque(code reason.Code) bool {
 	s.conv = raw.New()
 	s.log().Warn("session goes on without inspection", "flow", f.ID(), "reason", string(code))
 	return true
+}
+
+// opaqueAllowed tells whether the flow, as the policy in force has it, lets a session go on
+// without inspection that once turned opaque.
+func (s *session) opaqueAllowed(f *policy.Flow) bool {
+	return f != nil && (f.Mode != policy.Enforce || s.failed && f.PassOnFail)
 }
 
 // bind notes which flow the first unit chose.

@@ -309,3 +309,22 @@ func TestLetteredUIDsPassWhereTolerated(t *testing.T) {
 	}
 	a.Release()
 }
+
+// Invariant 1: a session that turned opaque in shadow does not stay unread when a reload makes its
+// flow enforce.
+func TestOpaqueSessionEndsWhenItsFlowIsEnforced(t *testing.T) {
+	shadow := strings.Replace(worldCT, "enforce", "shadow", 1)
+	w := newWorld(t, map[string]string{"devices/ct-1.yaml": shadow, "devices/analyzer-1.yaml": "device: analyzer-1\nstate: retired\n"})
+	c := w.dial(w.dicom)
+	io.WriteString(c, "garbage that passes in shadow")
+	w.heard(`"unit":"session"`, string(reason.SessionOpaque), `"verdict":"allow"`)
+	writeSite(t, w.dir, map[string]string{"devices/ct-1.yaml": worldCT})
+	if err := w.gw.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "and does not in enforce")
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Logf("the connection ended with %v", err)
+	}
+	w.heard(string(reason.SessionOpaque), `"verdict":"refuse"`)
+}

@@ -382,6 +382,9 @@ func TestControlSocket(t *testing.T) {
 	if _, err := (Client{Socket: path}).Explain(context.Background(), "no-such-thing"); err == nil || !strings.Contains(err.Error(), "neither") {
 		t.Errorf("explain of nonsense: %v", err)
 	}
+	if _, err := w.gw.ServeControl(context.Background(), w.path(strings.Repeat("d", 120))); err == nil || !strings.Contains(err.Error(), "107") {
+		t.Errorf("a path that is too long: %v", err)
+	}
 	stop()
 	if _, err := (Client{Socket: path}).Status(context.Background()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("after the end: %v", err)
