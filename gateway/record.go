@@ -34,18 +34,36 @@ func (g *Gateway) put(v *protocols.Verdict, s *session, peer string, now time.Ti
 	if s == nil {
 		r := audit.Of(v, false)
 		r.Time, r.Peer, r.Mode, r.Policy = now, peer, policy.Enforce.String(), g.store.Current().Version
-		g.audit.Put(r)
+		g.audit.Put(&r)
 		return
 	}
 	r := audit.Of(v, s.flow != nil && s.flow.FromServer)
-	r.Time, r.Peer, r.Session = now, peer, s.id
-	r.Mode, r.Policy = s.rules.Mode().String(), s.rules.Policy().Version
-	if f := s.flow; f != nil {
-		r.Device, r.Flow = f.Device.Name, f.Name
-	} else if d := s.rules.Device(); d != nil {
-		r.Device = d.Name
+	r.Time, r.Source = now, *s.source()
+	g.audit.Put(&r)
+}
+
+// judged is what the source of a session's records depends on.
+type judged struct {
+	flow   *policy.Flow
+	policy *policy.Policy
+	mode   policy.Mode
+}
+
+// source is what the session's audit records have in common. The caller holds s.mu.
+func (s *session) source() *audit.Source {
+	now := judged{s.flow, s.rules.Policy(), s.rules.Mode()}
+	if now == s.judged {
+		return &s.from
 	}
-	g.audit.Put(r)
+	s.judged = now
+	s.from = audit.Source{Session: s.id, Peer: s.peer, Mode: now.mode.String(), Policy: now.policy.Version}
+	if f := s.flow; f != nil {
+		s.from.Device, s.from.Flow = f.Device.Name, f.Name
+	} else if d := s.rules.Device(); d != nil {
+		s.from.Device = d.Name
+	}
+	s.from.Encode()
+	return &s.from
 }
 
 // fromServer tells whether who sends from that side is the server rather than the device.

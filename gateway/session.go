@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cordon/gateway/audit"
 	"cordon/policy"
 	"cordon/protocols"
 	"cordon/protocols/dicom"
@@ -40,6 +41,8 @@ type session struct {
 	failed  bool         // it is opaque because of a failure of our own
 	flow    *policy.Flow // nil until the first unit chose it
 	account *account     // of the flow
+	judged  judged
+	from    audit.Source // under judged
 
 	timer     atomic.Uint32 // protocols.Timer in force
 	epoch     atomic.Uint32 // counts changes of timer

@@ -1,10 +1,12 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,31 +25,32 @@ type Options struct {
 
 // Log takes records from the sessions and writes them. Traffic outranks it: Put never waits,
 // and a sink that is full, slow or gone costs records, which are counted, and nothing else.
+//
+// A record is encoded where it comes from, straight into the piece of the log that is written
+// next: copying it to a queue would cost as much, and the writer would then take a processor for
+// encoding just when traffic wants it.
 type Log struct {
 	open    func() (io.WriteCloser, error)
 	trouble func(error)
 	observe func(Record) // nil for nobody
 	limit   int
+	recent  int
 
-	mu       sync.Mutex
-	seq      uint64
-	queue    []entry
-	inflight int  // records taken by the writer and not written yet
-	pending  *gap // lost since the last record that was queued; nil for nothing
-	lost     uint64
-	reopen   bool
-	closed   bool
-	recent   ring
+	mu      sync.Mutex
+	seq     uint64
+	at      stamp
+	lines   chunks
+	fresh   int      // bytes that the writer has not taken
+	waiting int      // records not written yet
+	pending *gap     // lost since the last record that was taken; nil for nothing
+	missed  [2]chunk // the last records that were lost, to be asked about; the first is older
+	lost    uint64
+	reopen  bool
+	closed  bool
 
 	wake chan struct{} // holds one
 	quit chan struct{} // closed when Close gives up waiting
 	done chan struct{} // closed when the writer has ended
-}
-
-// entry is a queued record, and what was lost just before it.
-type entry struct {
-	record Record
-	before *gap // nil for nothing
 }
 
 // New opens the sink and starts writing. Reopen opens it again.
@@ -67,43 +70,57 @@ func New(open func() (io.WriteCloser, error), o Options) (*Log, error) {
 	}
 	l := &Log{
 		open: open, trouble: o.Trouble, observe: o.Observe, limit: o.Queue,
-		recent: ring{size: o.Recent},
-		wake:   make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		recent: o.Recent, lines: chunks{keep: o.Recent},
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go (&writer{log: l, sink: sink}).run() // Close waits for it
 	return l, nil
 }
 
 // A writer that is woken for each record costs the traffic more than judging it. So it writes what
-// has come together lingerFor after the first, or when hurryAt have: not many more, since what
-// they take to encode is taken from a processor that traffic may wait for.
+// has come together lingerFor after the first, or when hurryAt has.
 const (
 	lingerFor = 20 * time.Millisecond
-	hurryAt   = 64 // records
+	hurryAt   = 32 << 10 // bytes
 )
 
 // Put takes a record and returns its number. It never waits for the sink.
-func (l *Log) Put(r Record) (seq uint64) {
+func (l *Log) Put(r *Record) (seq uint64) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
 	l.mu.Lock()
 	l.seq++
 	r.Seq = l.seq
-	l.recent.add(&r)
-	if l.closed || len(l.queue)+l.inflight >= l.limit {
-		l.lose(&r)
+	if l.closed || l.waiting >= l.limit {
+		l.lose(r)
 		l.mu.Unlock()
 		return r.Seq
 	}
-	l.queue = append(l.queue, entry{record: r, before: l.pending})
-	l.pending = nil
-	waiting := len(l.queue)
+	c := l.lines.last()
+	before := len(c.b)
+	l.appendGap(c)
+	c.b = append(r.appendJSON(c.b, &l.at), '\n')
+	c.records++
+	l.waiting++
+	l.lines.kept++
+	first := l.fresh == 0
+	late := l.fresh < hurryAt
+	l.fresh += len(c.b) - before
+	late = late && l.fresh >= hurryAt
 	l.mu.Unlock()
-	if waiting == 1 || waiting == hurryAt {
+	if first || late {
 		l.signal()
 	}
 	return r.Seq
+}
+
+// appendGap writes down what was lost before.
+func (l *Log) appendGap(c *chunk) {
+	if l.pending != nil {
+		c.b = append(l.pending.appendJSON(c.b, &l.at), '\n')
+		l.pending = nil
+	}
 }
 
 // lose counts a record. Sessions take the time before they come here, so it may run back a little.
@@ -120,6 +137,12 @@ func (l *Log) lose(r *Record) {
 		g.last = r.Time
 	}
 	l.lost++
+	m := &l.missed[1]
+	if m.records >= l.recent {
+		l.missed[0], l.missed[1] = *m, chunk{b: l.missed[0].b[:0]}
+	}
+	m.b = append(r.appendJSON(m.b, &l.at), '\n')
+	m.records++
 }
 
 func (l *Log) signal() {
@@ -140,7 +163,7 @@ func (l *Log) Lost() uint64 {
 func (l *Log) Waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.queue) + l.inflight
+	return l.waiting
 }
 
 // Reopen makes the writer open its sink anew, after someone renamed the file. When that fails it
@@ -173,7 +196,7 @@ func (l *Log) urgent() bool {
 func (l *Log) hurried() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.reopen || l.closed || len(l.queue) >= hurryAt
+	return l.reopen || l.closed || l.fresh >= hurryAt
 }
 
 // Close writes what waits and closes the sink. When ctx ends before that, what is left is lost;
@@ -199,12 +222,11 @@ func (l *Log) Close(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := len(l.queue) + l.inflight
-	if left == 0 {
+	if l.waiting == 0 {
 		return nil
 	}
-	l.lost += uint64(left)
-	return fmt.Errorf("%w: %d at the end, %d in all", ErrLost, left, l.lost)
+	l.lost += uint64(l.waiting)
+	return fmt.Errorf("%w: %d at the end, %d in all", ErrLost, l.waiting, l.lost)
 }
 
 // stuck is how long Close waits for a write to return that nothing can interrupt.
@@ -216,43 +238,31 @@ var ErrLost = errors.New("audit records could not be written")
 // Recent returns the last n records, the newest last. They are there even if they could not be
 // written.
 func (l *Log) Recent(n int) []Record {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.recent.last(n, func(*Record) bool { return true })
+	all := l.remembered()
+	return all[max(0, len(all)-n):]
 }
 
 // BySession returns what is still known of a session, the newest last.
-func (l *Log) BySession(id string) []Record {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.recent.last(l.recent.size, func(r *Record) bool { return r.Session == id })
-}
-
-// ring keeps the last records.
-type ring struct {
-	size int
-	kept []Record
-	next int // where the oldest is, once size records are kept
-}
-
-func (r *ring) add(rec *Record) {
-	if len(r.kept) < r.size {
-		r.kept = append(r.kept, *rec)
-		return
-	}
-	r.kept[r.next] = *rec
-	r.next = (r.next + 1) % r.size
-}
-
-// last returns up to n of the newest records that match, the newest last.
-func (r *ring) last(n int, match func(*Record) bool) (found []Record) {
-	for i := len(r.kept) - 1; i >= 0 && len(found) < n; i-- {
-		if rec := &r.kept[(r.next+i)%len(r.kept)]; match(rec) {
-			found = append(found, *rec)
+func (l *Log) BySession(id string) (found []Record) {
+	for _, r := range l.remembered() {
+		if r.Session == id {
+			found = append(found, r)
 		}
 	}
-	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
-		found[i], found[j] = found[j], found[i]
-	}
 	return found
+}
+
+// remembered reads back the last records, in order. The lines are copied first, since their
+// memory is used again.
+func (l *Log) remembered() []Record {
+	var lines []byte
+	l.mu.Lock()
+	for _, c := range l.lines.all {
+		lines = append(lines, c.b...)
+	}
+	lines = append(append(lines, l.missed[0].b...), l.missed[1].b...)
+	l.mu.Unlock()
+	all := records(lines)
+	slices.SortFunc(all, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	return all[max(0, len(all)-l.recent):]
 }

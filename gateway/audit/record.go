@@ -5,8 +5,8 @@
 // the count is written when writing works again:
 //
 //	{"v":1,"seq":41,"time":"2026-03-02T08:15:00.000123Z","session":"7f3a","device":"ct-3","flow":"archive",
-//	 "peer":"10.20.3.15:1042","direction":"to-server","unit":"C-STORE-RQ","mode":"enforce","verdict":"refuse",
-//	 "reason":"dicom.sop-class","rule":"tiers/imaging-xp.yaml:14:9","policy":"9c1e","bytes":212,"found":"MR Image Storage"}
+//	 "peer":"10.20.3.15:1042","mode":"enforce","policy":"9c1e","direction":"to-server","unit":"C-STORE-RQ","verdict":"refuse",
+//	 "reason":"dicom.sop-class","rule":"tiers/imaging-xp.yaml:14:9","bytes":212,"found":"MR Image Storage"}
 //	{"v":1,"seq":153,"time":"2026-03-02T08:17:10.000000Z","gap":112,"since":"2026-03-02T08:15:31.402117Z"}
 //
 // seq counts the records of one run of the gateway from 1, lost ones too: a gap line carries the
@@ -31,23 +31,48 @@ const version = 1
 // in it comes from a peer but what protocols.Label lets through, its address and its
 // certificate's name.
 type Record struct {
-	Seq       uint64    // given by Log.Put
-	Time      time.Time // Log.Put sets it when it is zero
-	Session   string
-	Device    string // "" for an unknown device
-	Flow      string
-	Peer      string // who was connected: its address, or the name in its certificate
+	Seq  uint64    // given by Log.Put
+	Time time.Time // Log.Put takes the time when it is zero
+	Source
 	Direction Direction
 	Unit      protocols.Label
-	Mode      string
 	Verdict   protocols.Action
 	Would     protocols.Action // what enforce would have decided
 	Reason    reason.Code
 	Rule      string // the rule that decided, with its file and line
-	Policy    string // the version of the policy
 	Bytes     int64
 	Found     protocols.Label // what the rule looked at
 	Cut       bool            // the unit never came to its end
+}
+
+// Source is what all records of a session have in common for as long as its policy stays.
+type Source struct {
+	Session string
+	Device  string // "" for an unknown device
+	Flow    string
+	Peer    string // who was connected: its address, or the name in its certificate
+	Mode    string
+	Policy  string // the version of the policy
+
+	encoded []byte // as JSON members; nil until Encode
+}
+
+// Encode prepares s for many records: it is written into each as it is now.
+func (s *Source) Encode() {
+	s.encoded = nil
+	s.encoded = s.appendJSON(nil)
+}
+
+func (s *Source) appendJSON(dst []byte) []byte {
+	if s.encoded != nil {
+		return append(dst, s.encoded...)
+	}
+	dst = appendText(dst, "session", s.Session)
+	dst = appendText(dst, "device", s.Device)
+	dst = appendText(dst, "flow", s.Flow)
+	dst = appendText(dst, "peer", s.Peer)
+	dst = appendText(dst, "mode", s.Mode)
+	return appendText(dst, "policy", s.Policy)
 }
 
 // Direction is where a unit was headed, by the ends that people know.
@@ -81,22 +106,19 @@ type gap struct {
 
 // AppendJSON appends r as one JSON object, without a line end. It allocates nothing but what dst
 // needs to grow.
-func (r *Record) AppendJSON(dst []byte) []byte {
-	dst = appendHead(dst, r.Seq, r.Time)
-	dst = appendText(dst, "session", r.Session)
-	dst = appendText(dst, "device", r.Device)
-	dst = appendText(dst, "flow", r.Flow)
-	dst = appendText(dst, "peer", r.Peer)
+func (r *Record) AppendJSON(dst []byte) []byte { return r.appendJSON(dst, new(stamp)) }
+
+func (r *Record) appendJSON(dst []byte, at *stamp) []byte {
+	dst = at.appendHead(dst, r.Seq, r.Time)
+	dst = r.Source.appendJSON(dst)
 	dst = appendText(dst, "direction", string(r.Direction))
 	dst = appendText(dst, "unit", r.Unit.Bytes())
-	dst = appendText(dst, "mode", r.Mode)
 	dst = appendText(dst, "verdict", r.Verdict.String())
 	if r.Would != r.Verdict {
 		dst = appendText(dst, "would", r.Would.String())
 	}
 	dst = appendText(dst, "reason", string(r.Reason))
 	dst = appendText(dst, "rule", r.Rule)
-	dst = appendText(dst, "policy", r.Policy)
 	dst = append(dst, `,"bytes":`...)
 	dst = strconv.AppendInt(dst, r.Bytes, 10)
 	dst = appendText(dst, "found", r.Found.Bytes())
@@ -109,27 +131,13 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 // MarshalJSON is AppendJSON for encoding/json.
 func (r Record) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
-func (g *gap) appendJSON(dst []byte) []byte {
-	dst = appendHead(dst, g.seq, g.last)
+func (g *gap) appendJSON(dst []byte, at *stamp) []byte {
+	dst = at.appendHead(dst, g.seq, g.last)
 	dst = append(dst, `,"gap":`...)
 	dst = strconv.AppendUint(dst, g.n, 10)
 	dst = append(dst, `,"since":"`...)
-	dst = appendTime(dst, g.since)
+	dst = at.append(dst, g.since)
 	return append(dst, `"}`...)
-}
-
-func appendHead(dst []byte, seq uint64, t time.Time) []byte {
-	dst = append(dst, `{"v":`...)
-	dst = strconv.AppendInt(dst, version, 10)
-	dst = append(dst, `,"seq":`...)
-	dst = strconv.AppendUint(dst, seq, 10)
-	dst = append(dst, `,"time":"`...)
-	dst = appendTime(dst, t)
-	return append(dst, '"')
-}
-
-func appendTime(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z07:00")
 }
 
 // appendText appends a member unless its value is empty.

@@ -64,17 +64,49 @@ func TestRecordAsWritten(t *testing.T) {
 	r := example()
 	r.Seq, r.Time = 41, time.Date(2026, 3, 2, 9, 15, 0, 123456, time.FixedZone("", 3600))
 	want := `{"v":1,"seq":41,"time":"2026-03-02T08:15:00.000123Z","session":"7f3a","device":"ct-3","flow":"archive",` +
-		`"peer":"10.20.3.15:1042","direction":"to-server","unit":"C-STORE-RQ","mode":"enforce","verdict":"refuse",` +
-		`"reason":"dicom.sop-class","rule":"tiers/imaging-xp.yaml:14:9 flows.archive.allow","policy":"9c1e","bytes":212,"found":"MR Image Storage"}`
+		`"peer":"10.20.3.15:1042","mode":"enforce","policy":"9c1e","direction":"to-server","unit":"C-STORE-RQ","verdict":"refuse",` +
+		`"reason":"dicom.sop-class","rule":"tiers/imaging-xp.yaml:14:9 flows.archive.allow","bytes":212,"found":"MR Image Storage"}`
 	if got := string(r.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if b, err := json.Marshal(r); err != nil || string(b) != want {
 		t.Errorf("encoding/json makes %s, %v", b, err)
 	}
+	r.Encode()
+	if got := string(r.AppendJSON(nil)); got != want {
+		t.Errorf("with an encoded source %s", got)
+	}
 	r.Verdict, r.Cut = protocols.Allow, true
 	if got := parse(t, r.AppendJSON(nil)); got.Verdict != "allow" || got.Would != "refuse" || !got.Cut {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRecordIsReadBack(t *testing.T) {
+	r := example()
+	r.Seq, r.Time, r.Cut = 41, time.Date(2026, 3, 2, 8, 15, 0, 123456000, time.UTC), true
+	for _, would := range []protocols.Action{protocols.Allow, protocols.Refuse, protocols.Rewrite} {
+		r.Would = would
+		var got Record
+		if err := json.Unmarshal(r.AppendJSON(nil), &got); err != nil || !reflect.DeepEqual(got, r) {
+			t.Errorf("%+v came back as %+v, %v", r, got, err)
+		}
+	}
+	var got Record
+	if err := json.Unmarshal([]byte(`{"seq":1,"verdict":"maybe"}`), &got); err == nil {
+		t.Error("a verdict that does not exist was read")
+	}
+}
+
+// The text of a second is kept for the next record; it must not outlive the second.
+func TestTimesAreWrittenAsTheyAre(t *testing.T) {
+	var s stamp
+	start := time.Date(2026, 2, 28, 23, 59, 58, 999_999_999, time.UTC)
+	for _, d := range []time.Duration{0, 1, time.Millisecond, time.Second, -time.Second, 24 * time.Hour, -50 * 365 * 24 * time.Hour} {
+		at := start.Add(d)
+		if got, want := string(s.append(nil, at)), at.Format("2006-01-02T15:04:05.000000Z07:00"); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
 	}
 }
 
@@ -118,7 +150,7 @@ func FuzzEscape(f *testing.F) {
 // prints nothing a terminal acts upon.
 func checkText(t *testing.T, s string) {
 	t.Helper()
-	r := Record{Session: s, Rule: s, Peer: s}
+	r := Record{Source: Source{Session: s, Peer: s}, Rule: s}
 	out := r.AppendJSON(nil)
 	var viaStd string
 	std, _ := json.Marshal(s)
@@ -142,8 +174,10 @@ func TestEveryFieldIsWritten(t *testing.T) {
 	r := example()
 	r.Seq, r.Time, r.Would, r.Cut = 1, time.Now(), protocols.Allow, true
 	v := reflect.ValueOf(r)
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Would" {
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if name := f.Name; f.Anonymous || !f.IsExported() {
+			continue
+		} else if v.FieldByIndex(f.Index).IsZero() && name != "Would" {
 			t.Errorf("the example has no %s", name)
 		} else if key := `"` + strings.ToLower(name) + `":`; !bytes.Contains(r.AppendJSON(nil), []byte(key)) {
 			t.Errorf("%s is not written", name)

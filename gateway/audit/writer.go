@@ -7,18 +7,14 @@ import (
 )
 
 const (
-	batchBytes = 64 << 10 // encoded before it is written
-	keepQueue  = 1 << 10  // records; the memory of a longer queue is let go
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
 
-// writer is the one goroutine that encodes and writes. It holds no lock while it does.
+// writer is the one goroutine that writes. It holds no lock while it does.
 type writer struct {
-	log   *Log
-	sink  io.WriteCloser
-	spare []entry // the queue's memory, to be swapped in
-	buf   []byte  // encoded, not written whole yet
+	log  *Log
+	sink io.WriteCloser
 
 	stale    bool      // the sink is to be opened anew
 	nextOpen time.Time // not before then
@@ -32,8 +28,8 @@ func (w *writer) run() {
 	w.patience = time.NewTimer(lingerFor)
 	defer w.patience.Stop()
 	for {
-		batch, tail, more := w.take()
-		if !w.write(batch, tail) {
+		lines, n, more := w.take()
+		if !w.write(lines, n) {
 			return // Close gave up
 		}
 		if !more {
@@ -43,25 +39,28 @@ func (w *writer) run() {
 	}
 }
 
-// take waits for records and takes all there are. tail is what was lost after the last of them.
-// more is false when none will follow.
-func (w *writer) take() (batch []entry, tail *gap, more bool) {
+// take waits for lines and takes what has come together of one piece of the log: so many records,
+// and gaps. more is false when nothing will follow.
+func (w *writer) take() (lines []byte, records int, more bool) {
 	l := w.log
 	l.mu.Lock()
-	for len(l.queue) == 0 && l.pending == nil && !l.closed && !l.reopen {
+	for l.fresh == 0 && l.pending == nil && !l.closed && !l.reopen {
 		l.mu.Unlock()
 		<-l.wake
 		w.linger()
 		l.mu.Lock()
 	}
 	defer l.mu.Unlock()
-	batch, l.queue = l.queue, w.spare[:0]
-	l.inflight = len(batch)
-	tail, l.pending = l.pending, nil
-	if w.spare = batch[:0]; cap(batch) > keepQueue {
-		w.spare = nil
+	if l.fresh == 0 && l.pending != nil { // nothing followed what was lost
+		c := l.lines.last()
+		before := len(c.b)
+		l.appendGap(c)
+		l.fresh += len(c.b) - before
 	}
-	return batch, tail, !l.closed
+	lines, records = l.lines.take()
+	l.fresh -= len(lines)
+	l.lines.forget()
+	return lines, records, !l.closed || l.fresh > 0 || l.pending != nil
 }
 
 // linger waits for more records to come together, unless there is a reason not to.
@@ -83,67 +82,43 @@ func (w *writer) linger() {
 	}
 }
 
-// write encodes and writes a batch, however often that fails. It returns false when Close gave
-// up.
-func (w *writer) write(batch []entry, tail *gap) bool {
-	records := 0 // in buf
-	for i := range batch {
-		if w.log.observe != nil {
-			w.log.observe(batch[i].record)
-		}
-		w.appendGap(batch[i].before)
-		w.buf = append(batch[i].record.AppendJSON(w.buf), '\n')
-		records++
-		if len(w.buf) >= batchBytes {
-			if !w.flush(records) {
-				return false
-			}
-			records = 0
+// write writes lines, so many records and gaps, however often that fails. It returns false when
+// Close gave up.
+func (w *writer) write(lines []byte, n int) bool {
+	if w.log.observe != nil {
+		for _, r := range records(lines) {
+			w.log.observe(r)
 		}
 	}
-	w.appendGap(tail)
-	clear(batch) // lets go of what the records refer to
-	return w.flush(records)
-}
-
-func (w *writer) appendGap(g *gap) {
-	if g != nil {
-		w.buf = append(g.appendJSON(w.buf), '\n')
-	}
-}
-
-// flush writes what is encoded: so many records, and gaps.
-func (w *writer) flush(records int) bool {
 	done := 0
-	for w.renew(&done); done < len(w.buf); w.renew(&done) {
-		n, err := w.sink.Write(w.buf[done:])
-		done += max(0, min(n, len(w.buf)-done))
-		if err == nil && done < len(w.buf) {
+	for w.renew(lines, &done); done < len(lines); w.renew(lines, &done) {
+		k, err := w.sink.Write(lines[done:])
+		done += max(0, min(k, len(lines)-done))
+		if err == nil && done < len(lines) {
 			err = io.ErrShortWrite
 		}
 		if err == nil {
 			w.recovered()
 		} else if w.report(err); !w.pause() {
-			w.settle(min(records, bytes.Count(w.buf[:done], []byte{'\n'})))
+			w.settle(min(n, bytes.Count(lines[:done], []byte{'\n'})))
 			return false
 		}
 	}
-	w.buf = w.buf[:0]
-	w.settle(records)
+	w.settle(n)
 	return true
 }
 
 // settle takes written records off the account.
 func (w *writer) settle(records int) {
 	w.log.mu.Lock()
-	w.log.inflight -= records
+	w.log.waiting -= records
 	w.log.mu.Unlock()
 }
 
 // renew opens the sink anew when that was asked for; when it cannot, the old one still serves
 // and the attempt is repeated. The part of a line that went into the old one is taken back from
 // done, so that the new one begins with a whole line.
-func (w *writer) renew(done *int) {
+func (w *writer) renew(lines []byte, done *int) {
 	if w.log.takeReopen() {
 		w.stale, w.nextOpen = true, time.Time{}
 	}
@@ -158,8 +133,8 @@ func (w *writer) renew(done *int) {
 	}
 	w.sink.Close()
 	w.sink, w.stale = sink, false
-	*done = bytes.LastIndexByte(w.buf[:*done], '\n') + 1
-	if len(w.buf) == 0 {
+	*done = bytes.LastIndexByte(lines[:*done], '\n') + 1
+	if len(lines) == 0 {
 		w.recovered()
 	}
 }
