@@ -21,6 +21,9 @@ const (
 // maxControlID is the longest MSH-10, in bytes (HL7 v2.7 §2.14.9.10; 20 before).
 const maxControlID = 199
 
+// recommended are the delimiters that HL7 v2 §2.5.4 recommends, and the end of MSH-2.
+const recommended = "|^~\\&|"
+
 const (
 	sectionMSH        = "HL7 v2 §2.14.9"
 	sectionDelimiters = "HL7 v2 §2.5.4"
@@ -68,27 +71,41 @@ func (m *Message) header(msh []byte) error {
 	if err := m.delimiters(msh); err != nil {
 		return err
 	}
-	var fields [19][]byte                                 // by number; 1 and 2 are the delimiters
-	_, rest, more := bytes.Cut(msh[4:], m.Delimiters[:1]) // behind MSH-2
-	for n := 3; more && n < len(fields); n++ {
-		fields[n], rest, more = bytes.Cut(rest, m.Delimiters[:1])
-	}
+	var fields [19][]byte // by number; 1 is the separator itself
+	fieldsOf(fields[2:], msh[4:], m.Delimiters[field])
 	m.SendingApplication, m.SendingFacility = fields[3], fields[4]
 	m.ReceivingApplication, m.ReceivingFacility = fields[5], fields[6]
 	if m.Batch {
 		return nil
 	}
-	mark := m.Delimiters[component : component+1]
-	m.Type, rest, _ = bytes.Cut(fields[9], mark)
-	m.Trigger, rest, _ = bytes.Cut(rest, mark)
-	m.Structure, _, _ = bytes.Cut(rest, mark)
+	var parts [3][]byte
+	fieldsOf(parts[:], fields[9], m.Delimiters[component])
+	m.Type, m.Trigger, m.Structure = parts[0], parts[1], parts[2]
 	m.ControlID, m.ProcessingID = fields[10], fields[11]
-	m.Version, _, _ = bytes.Cut(fields[12], mark)
+	fieldsOf(parts[:1], fields[12], m.Delimiters[component])
+	m.Version = parts[0]
 	m.AcceptAck, m.ApplicationAck, m.CharacterSet = fields[15], fields[16], fields[18]
 	if n := len(m.ControlID); n > maxControlID {
 		return malformed(sectionMSH, 0, fmt.Sprintf("MSH-10 has %d bytes; a control ID has at most %d", n, maxControlID))
 	}
 	return nil
+}
+
+// fieldsOf cuts s at each mark, as far as parts go. Fields are short: looking at each byte once is
+// faster than to search for each mark.
+func fieldsOf(parts [][]byte, s []byte, mark byte) {
+	n, start := 0, 0
+	for i, c := range s {
+		if c != mark {
+			continue
+		}
+		parts[n] = s[start:i:i]
+		if n++; n == len(parts) {
+			return
+		}
+		start = i + 1
+	}
+	parts[n] = s[start:]
 }
 
 // delimiters reads MSH-1 and MSH-2 (H12). Version 2.7 added the fifth encoding character, but
@@ -99,6 +116,10 @@ func (m *Message) delimiters(msh []byte) error {
 		return malformed(sectionDelimiters, len(msh), "MSH-1 is missing; the field separator must follow MSH")
 	}
 	m.Delimiters[field] = msh[3]
+	if len(msh) > 8 && string(msh[3:9]) == recommended {
+		copy(m.Delimiters[:], recommended[:5])
+		return nil
+	}
 	encoding, _, _ := bytes.Cut(msh[4:], msh[3:4])
 	if n := len(encoding); n < 4 || n > 5 {
 		return malformed(sectionDelimiters, 4, fmt.Sprintf("MSH-2 has %d bytes; it must have four encoding characters, or five with the truncation character", n))
@@ -198,13 +219,13 @@ func (m *Message) segment(msg []byte, start int, cr bool) error {
 
 // msa reads an MSA segment.
 func (m *Message) msa(s []byte, start int) error {
-	separator := m.Delimiters[:1]
 	end := lineEnd(s)
 	if end < len(s) && s[end] == '\n' {
 		m.EndsWithLF = true
 	}
-	code, rest, _ := bytes.Cut(s[4:end], separator)
-	id, _, _ := bytes.Cut(rest, separator)
+	var fields [2][]byte
+	fieldsOf(fields[:], s[4:end], m.Delimiters[field])
+	code, id := fields[0], fields[1]
 	if len(id) > maxControlID {
 		return malformed(sectionMSA, start, fmt.Sprintf("MSA-2 has %d bytes; a control ID has at most %d", len(id), maxControlID))
 	}
