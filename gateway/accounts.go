@@ -157,6 +157,7 @@ type UnknownPeer struct {
 	Reason   reason.Code `json:"reason"`
 	Count    uint64      `json:"count"`
 	Last     time.Time   `json:"last"`
+	Do       string      `json:"do"`
 }
 
 // maxUnknown is how many are remembered; the one not seen for longest goes first.
@@ -174,7 +175,7 @@ func (u *unknownPeers) note(address, listener string, code reason.Code) {
 		if len(u.all) >= maxUnknown {
 			u.dropOldest()
 		}
-		p = &UnknownPeer{Address: address, Listener: listener, Reason: code}
+		p = &UnknownPeer{Address: address, Listener: listener, Reason: code, Do: reason.Lookup(code).Do}
 		u.all[k] = p
 	}
 	p.Count++

@@ -45,6 +45,7 @@ type Gateway struct {
 	dialUpstream func(context.Context, *policy.Flow) (tunnels.Conn, error)
 	unknown      unknownPeers
 	budget       budget
+	handshakes   handshakes
 	clock        atomic.Int64 // seconds since the start, plus one; coarse
 	began        time.Time
 
@@ -55,10 +56,9 @@ type Gateway struct {
 	mu        sync.Mutex
 	listeners map[string]*listener // by address
 	sessions  map[*session]struct{}
-	pending   int // connections accepted that are not sessions yet
 	draining  bool
-	empty     *sync.Cond // broadcast when a session ends
-	perPeer   map[string]int
+	empty     *sync.Cond     // broadcast when a session ends
+	perPeer   map[string]int // sessions, by holder
 
 	reloading sync.Mutex
 	reloads   reloadState
@@ -179,44 +179,38 @@ func (g *Gateway) sessionCount() int {
 	return len(g.sessions)
 }
 
-// admit registers a session. It returns why the session may only be refused, or "".
-func (g *Gateway) admit(s *session) reason.Code {
-	p := g.store.Current()
-	perPeer := 0
+// admit registers a session. It returns why the session may only be refused, or "", and whether
+// there is room to refuse it in the protocol's own words, for which the peer has to be heard first;
+// without room it is not registered.
+func (g *Gateway) admit(s *session) (code reason.Code, room bool) {
+	limit, perPeer := g.store.Current().Box.Sessions, 0
 	for _, f := range s.candidates {
 		perPeer = max(perPeer, f.Limits.Sessions)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.sessions) >= withRefusals(limit) || g.perPeer[s.holder] >= withRefusals(perPeer) {
+		return reason.SessionLimit, false
+	}
 	g.sessions[s] = struct{}{}
-	g.perPeer[s.peer]++
+	g.perPeer[s.holder]++
 	switch {
 	case g.draining:
-		return reason.SessionShutdown
-	case len(g.sessions) > p.Box.Sessions, g.perPeer[s.peer] > perPeer:
-		return reason.SessionLimit
+		return reason.SessionShutdown, true
+	case len(g.sessions) > limit, g.perPeer[s.holder] > perPeer:
+		return reason.SessionLimit, true
 	}
-	return ""
+	return "", true
 }
 
-// enter counts a connection that was accepted, until it is a session or closed. It returns false
-// when there is not even room to refuse in the protocol's own words.
-func (g *Gateway) enter() bool {
-	limit := g.store.Current().Box.Sessions
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.sessions)+g.pending >= limit+limit/8+8 {
-		return false
-	}
-	g.pending++
-	return true
+// full tells whether there is not even room to refuse a connection in the protocol's own words.
+func (g *Gateway) full() bool {
+	return g.sessionCount() >= withRefusals(g.store.Current().Box.Sessions)
 }
 
-func (g *Gateway) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.pending--
-}
+// withRefusals is a limit of sessions with those that are open only to be refused. A connection
+// that says nothing is one of these for as long as the setup timer runs.
+func withRefusals(limit int) int { return limit + limit/8 + 8 }
 
 // forget takes a session that is over out of the books.
 func (g *Gateway) forget(s *session) {
@@ -225,8 +219,8 @@ func (g *Gateway) forget(s *session) {
 	}
 	g.mu.Lock()
 	delete(g.sessions, s)
-	if g.perPeer[s.peer]--; g.perPeer[s.peer] <= 0 {
-		delete(g.perPeer, s.peer)
+	if g.perPeer[s.holder]--; g.perPeer[s.holder] <= 0 {
+		delete(g.perPeer, s.holder)
 	}
 	empty := len(g.sessions) == 0
 	g.mu.Unlock()

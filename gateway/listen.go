@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -135,39 +136,57 @@ func (l *listener) current() *policy.Listener {
 func (l *listener) handle(c tunnels.Conn) {
 	g, spec := l.gw, l.current()
 	peer := addressOf(c)
-	if !g.enter() {
-		g.refuseUnread(spec, c, peer, reason.SessionLimit, "")
+	if g.full() {
+		g.refuseUnread(spec, c, peer, reason.SessionLimit, nil)
 		return
+	}
+	if spec.Tunnel.Kind != "plain" {
+		if code, err := g.prove(c, peer); err != nil {
+			g.refuseUnread(spec, c, peer, code, err)
+			return
+		}
 	}
 	if s := g.meet(spec, c, peer); s != nil {
 		s.run()
 	}
 }
 
+// prove has the peer of a connection prove who it is. When it does not, it says why.
+func (g *Gateway) prove(c tunnels.Conn, peer netip.Addr) (reason.Code, error) {
+	ctx, end := g.handshakes.begin(g.ctx, peer, g.store.Current().Box.Handshakes)
+	defer end()
+	err := c.Handshake(ctx)
+	if err == nil {
+		return "", nil
+	}
+	switch cause := context.Cause(ctx); cause {
+	case errCrowdedOut:
+		return reason.SessionHalfOpen, cause
+	case errLate:
+		return reason.TimerHandshake, cause
+	default:
+		return reason.SessionPeerIdentity, err
+	}
+}
+
 // meet makes a session of a connection whose peer is known; nil when it was closed unread.
 func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *session {
-	defer g.leave()
-	ctx, cancel := context.WithTimeout(g.ctx, handshakeTime)
-	err := c.Handshake(ctx)
-	cancel()
-	if err != nil {
-		g.refuseUnread(spec, c, peer, reason.SessionPeerIdentity, err.Error())
-		return nil
-	}
 	candidates := spec.Candidates(peer, c.Peer().Names)
 	if len(candidates) == 0 {
-		g.refuseUnread(spec, c, peer, reason.SessionUnknownPeer, "")
+		g.refuseUnread(spec, c, peer, reason.SessionUnknownPeer, nil)
 		return nil
 	}
 	s := newSession(g, spec, candidates, c, peer.String())
-	if code := g.admit(s); code != "" {
+	code, room := g.admit(s)
+	if !room {
+		g.refuseUnread(spec, c, peer, code, nil)
+		return nil
+	}
+	if code != "" {
 		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: code})
 	}
 	return s
 }
-
-// handshakeTime is how long a peer has to prove who it is.
-const handshakeTime = 10 * time.Second
 
 func addressOf(c net.Conn) netip.Addr {
 	if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
@@ -176,16 +195,20 @@ func addressOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// refuseUnread closes a connection of which nothing was read, and records why.
-func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip.Addr, code reason.Code, why string) {
+// refuseUnread closes a connection of which nothing was read, and records why. Only a peer that
+// answered wrongly is worth a line in the log each time.
+func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip.Addr, code reason.Code, why error) {
 	c.Close()
 	g.unknown.note(peer.String(), spec.Name, code)
 	g.metrics.unread.WithLabelValues(spec.Name, string(code)).Inc()
-	if why == "" {
-		g.log.Debug("connection refused unread", "listener", spec.Name, "peer", peer.String(), "reason", string(code))
-	} else {
-		g.log.Warn("connection refused unread", "listener", spec.Name, "peer", peer.String(), "reason", string(code), "error", why)
+	level, attrs := slog.LevelDebug, []any{"listener", spec.Name, "peer", peer.String(), "reason", string(code)}
+	if why != nil {
+		attrs = append(attrs, "error", why)
 	}
+	if errors.Is(why, tunnels.ErrIdentity) {
+		level = slog.LevelWarn
+	}
+	g.log.Log(g.ctx, level, "connection refused unread", attrs...)
 	var v protocols.Verdict
 	v.Unit.Set("connection")
 	v.Refuse(code, spec.Origin)

@@ -40,6 +40,7 @@ func newMetrics(g *Gateway) *metrics {
 	m.registry.MustRegister(m.units, m.refusals, m.bytes, m.dials, m.unread, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("sessions", "Sessions under way.", func() float64 { return float64(g.sessionCount()) }),
+		gauge("handshakes", "Connections whose peers have not proven yet who they are.", func() float64 { return float64(g.handshakes.count()) }),
 		gauge("held_bytes", "Memory that undecided units take beyond their first buffer.", func() float64 { return float64(g.budget.used.Load()) }),
 		gauge("audit_lost_records", "Audit records that could not be written.", func() float64 { return float64(g.audit.Lost()) }),
 		&lastSeen{g: g, desc: prometheus.NewDesc("cordon_device_last_seen_timestamp_seconds", "When a device was last heard on a flow.", []string{"device", "flow"}, nil)},

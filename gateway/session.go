@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type session struct {
 	gw         *Gateway
 	id         string
 	peer       string // address of who connected, without port
+	holder     string // of the places that it takes: the certificate of who connected, or the address
 	listener   *policy.Listener
 	candidates []*policy.Flow
 	rules      *policy.Session
@@ -57,7 +59,7 @@ type session struct {
 // tunnel asks for that.
 func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn tunnels.Conn, peer string) *session {
 	s := &session{
-		gw: gw, id: gw.nextID(), peer: peer, listener: l, candidates: candidates,
+		gw: gw, id: gw.nextID(), peer: peer, holder: cmp.Or(conn.Peer().Fingerprint, peer), listener: l, candidates: candidates,
 		rules: policy.NewSession(gw.store, l, candidates), began: time.Now(),
 	}
 	for i := range s.legs {

@@ -77,7 +77,8 @@ func (c *compiler) box() {
 		HTTP:    y.HTTP.Address.Value,
 		Tunnels: c.tunnels,
 		Budget:  pick(y.Limits.Budget.Value, 256*mib), Sessions: pick(y.Limits.Connections.Value, 10000),
-		Grace: pick(y.Timers.Grace.Value, 15*time.Second),
+		Handshakes: pick(y.Limits.Handshakes.Value, 1024),
+		Grace:      pick(y.Timers.Grace.Value, 15*time.Second),
 	}
 	if b.Audit != "-" {
 		b.Audit = c.src.path(b.Audit)

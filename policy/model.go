@@ -50,7 +50,9 @@ type Box struct {
 	Tunnels  map[string]*Tunnel
 	Budget   int64 // bytes that undecided units of all sessions may hold
 	Sessions int   // connections at a time
-	Grace    time.Duration
+	// Handshakes is how many connections may be proving who they are at a time; a source has half.
+	Handshakes int
+	Grace      time.Duration
 }
 
 // Tunnel is a named way for bytes to travel: "mtls", "mtls/pacs", "plain".

@@ -142,6 +142,7 @@ func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
 		out.Printf("\nConnections closed unread:\n")
 		for _, u := range st.Unknown {
 			out.Printf("  %s on %s: %s, %d times, last %s ago\n", u.Address, u.Listener, u.Reason, u.Count, screen.Age(now.Sub(u.Last)))
+			out.Printf("    %s\n", u.Do)
 		}
 	}
 	for _, t := range st.Tunnels {

@@ -60,6 +60,7 @@ type HTTP struct {
 // BoxLimits are the caps of the box and the defaults of its flows.
 type BoxLimits struct {
 	Connections Int  `json:"connections,omitempty" jsonschema:"Connections of all devices at a time; 10000 unless said otherwise."`
+	Handshakes  Int  `json:"handshakes,omitempty" jsonschema:"Connections to TLS listeners at a time that have not proven yet who they are; one address may have half of them, and the oldest makes way for the next; 1024 unless said otherwise."`
 	Budget      Size `json:"budget,omitempty" jsonschema:"Memory for units that are not decided yet, over all sessions; 256MiB unless said otherwise."`
 	Hold        Size `json:"hold,omitempty" jsonschema:"Bytes of one unit that are held for a decision; 1MiB unless said otherwise."`
 	Message     Size `json:"message,omitempty" jsonschema:"The largest HL7 block; 16MiB unless said otherwise."`

@@ -10,6 +10,7 @@ const (
 	SessionUnknownPeer  Code = "session.unknown-peer"
 	SessionAmbiguous    Code = "session.ambiguous"
 	SessionPeerIdentity Code = "session.peer-identity"
+	SessionHalfOpen     Code = "session.half-open"
 	SessionLimit        Code = "session.limit"
 	SessionOpaque       Code = "session.opaque"
 	SessionRevoked      Code = "session.revoked"
@@ -19,10 +20,11 @@ const (
 	UpstreamUnreachable Code = "upstream.unreachable"
 	UpstreamIdentity    Code = "upstream.identity"
 
-	TimerSetup   Code = "timer.setup"
-	TimerIdle    Code = "timer.idle"
-	TimerMessage Code = "timer.message"
-	TimerRelease Code = "timer.release"
+	TimerHandshake Code = "timer.handshake"
+	TimerSetup     Code = "timer.setup"
+	TimerIdle      Code = "timer.idle"
+	TimerMessage   Code = "timer.message"
+	TimerRelease   Code = "timer.release"
 
 	CapHold    Code = "cap.hold"
 	CapBudget  Code = "cap.budget"
@@ -108,6 +110,8 @@ var registry = []Info{
 		RJ: rjNoReason, Abort: abortUnspecified, ERR: "207"},
 	{Code: SessionPeerIdentity, Meaning: "The peer of a TLS listener could not prove to be one of the named peers.",
 		Do: "Check the peer's certificate, its issuer and the listener's list of peers."},
+	{Code: SessionHalfOpen, Meaning: "The connection had not proven yet who it is when others needed its place; its source, or all sources together, had as many such connections as are allowed.", Transient: true,
+		Do: "Find out what opens connections there and does not go on: a scanner, or an attack. Raise limits.handshakes in cordon.yaml if many peers connect at once."},
 	{Code: SessionLimit, Meaning: "The device or this gateway has as many connections as its limit allows.", Transient: true,
 		Do: "Find out why connections stay open, or raise the limit.",
 		RJ: rjLocalLimit, Abort: abortUnspecified, HTTP: 503},
@@ -129,6 +133,8 @@ var registry = []Info{
 		Do: "Check the server's certificate, its name (server_name) and the authority that site.yaml trusts.",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 
+	{Code: TimerHandshake, Meaning: "The peer of a TLS listener did not prove in time who it is.", Transient: true,
+		Do: "Look for a peer that connects and does not go on: a scanner, a health check, or a client that does not speak TLS."},
 	{Code: TimerSetup, Meaning: "The peer did not finish setting up in time.", Transient: true,
 		Do: "Look for a peer that connects and says nothing; raise timers.setup if it is merely slow.", Abort: abortUnspecified},
 	{Code: TimerIdle, Meaning: "Nothing was said between messages for too long.", Transient: true,

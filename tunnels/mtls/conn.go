@@ -54,7 +54,7 @@ func (c *Conn) Handshake(ctx context.Context) error {
 		}
 		return c.tunnel.explain(c, err)
 	}
-	c.rec.handshaking = false
+	c.rec.handshaking, c.rec.proven = false, true
 	leaf := c.tls.ConnectionState().PeerCertificates[0]
 	sum := sha256.Sum256(leaf.Raw)
 	c.peer.Store(&tunnels.Peer{Names: identity.Names(leaf), Fingerprint: hex.EncodeToString(sum[:])})

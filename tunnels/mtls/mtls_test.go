@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -302,6 +303,32 @@ func TestClientWithoutCertificateIsRefused(t *testing.T) {
 		t.Errorf("the client sees %v", err)
 	}
 	identityError(t, (<-f.conns).err, "didn't provide a certificate")
+}
+
+// G4: who has not proven anything yet cannot have much kept for it.
+func TestLongHandshakeIsGivenUp(t *testing.T) {
+	s := newSite(t)
+	chain, err := os.ReadFile(s.path("client.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(s.path("ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(s.path("client.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"long.crt": append(chain, bytes.Repeat(ca, 400)...), "long.key": key} {
+		if err := os.WriteFile(s.path(name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = s.refused(s.end("long", nil), s.listen(s.end("server", nil)))
+	if !errors.Is(err, tunnels.ErrIdentity) || !strings.Contains(err.Error(), "64 KiB") {
+		t.Errorf("the server says %v", err)
+	}
 }
 
 func TestListeningNeedsNames(t *testing.T) {

@@ -2,6 +2,7 @@ package mtls
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -18,6 +19,7 @@ const (
 	maxRecord    = maxPlaintext + 5 + 256 // bytes on the wire, header included (RFC 8446 §5.2)
 	readSize     = 128 << 10              // bytes read from the socket at once
 	writeSize    = 16 * maxRecord         // bytes gathered for one write to the socket: 256 KiB of content
+	maxHandshake = 64 << 10               // bytes that a peer may send to prove who it is; crypto/tls would hold 256 KiB of a certificate
 )
 
 // Buffers are taken while bytes are in them and given back when they are empty, so that an idle
@@ -52,6 +54,8 @@ type record struct {
 
 	handshaking bool // a record a read, see one
 	rest        int  // bytes of the record at hand that are still to come
+	proven      bool // the handshake is over
+	unproven    int  // bytes that crypto/tls was given before
 
 	mu      sync.Mutex
 	left    int              // records of the current Conn.Write that are still to come
@@ -75,6 +79,8 @@ func (nothing) Timeout() bool   { return false }
 func (nothing) Temporary() bool { return true }
 
 var errNothing net.Error = nothing{}
+
+var errLong = fmt.Errorf("its part of the handshake is longer than %d KiB; a shorter chain of certificates would be accepted", maxHandshake>>10)
 
 func (r *record) Read(p []byte) (int, error) {
 	for r.in == nil {
@@ -104,6 +110,11 @@ func (r *record) Read(p []byte) (int, error) {
 		p = r.one(p)
 	}
 	n := copy(p, r.unread)
+	if !r.proven {
+		if r.unproven += n; r.unproven > maxHandshake {
+			return 0, errLong
+		}
+	}
 	if r.unread = r.unread[n:]; len(r.unread) == 0 {
 		readPool.Put(r.in)
 		r.in, r.unread = nil, nil
