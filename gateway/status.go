@@ -16,6 +16,7 @@ type Status struct {
 	Since       time.Time      `json:"since"`
 	Draining    bool           `json:"draining"`
 	Sessions    int            `json:"sessions"`
+	Handshakes  int            `json:"handshakes"` // connections whose peers have not proven yet who they are
 	AuditLost   uint64         `json:"audit_lost"`
 	Reload      *ReloadStatus  `json:"reload,omitempty"`
 	Flows       []FlowStatus   `json:"flows"`
@@ -89,7 +90,7 @@ func (g *Gateway) Status() Status {
 	p := g.store.Current()
 	st := Status{
 		Box: p.Box.Name, Version: g.opts.Version, Policy: p.Version, Since: g.began,
-		Sessions: g.sessionCount(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
+		Sessions: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
 		Flows: []FlowStatus{}, Tunnels: []TunnelStatus{}, Uninspected: []Uninspected{},
 	}
 	g.mu.Lock()

@@ -132,8 +132,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // and from a stranger, is held to its cap; sessions go on, and honest connections are accepted.
 func TestFloodIsHeldToItsCap(t *testing.T) {
 	const (
-		halfOpen = 1000 // from each of two addresses; 100 of each have a place
-		idle     = 500  // from each of two addresses; the CT's have 16 places, and 10 to be refused in
+		halfOpen = 1000     // from each of two addresses; 100 of each have a place
+		idle     = 500      // from each of two addresses; the CT's have 16 places, and 10 to be refused in
 		most     = 32 << 20 // of memory, the flood's own ends included; all that come would take 90 MiB
 	)
 	goroutines := runtime.NumGoroutine()
