@@ -92,18 +92,17 @@ func (r *record) Read(p []byte) (int, error) {
 		if r.mode == buffered {
 			return 0, errNothing
 		}
+		if r.mode == waiting {
+			r.await()
+			continue
+		}
 		err := r.fill()
-		switch {
-		case err == nil:
-		case err != tunnels.ErrNothing:
+		if err == tunnels.ErrNothing {
+			return 0, errNothing
+		}
+		if err != nil {
 			r.cut = r.cut || err == io.EOF
 			return 0, err
-		case r.mode == trying:
-			return 0, errNothing
-		default:
-			if err := r.Await(); err != nil {
-				return 0, err
-			}
 		}
 	}
 	if r.handshaking {
