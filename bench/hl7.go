@@ -90,6 +90,9 @@ func (m *messages) await() error {
 			return errors.New("an acknowledgment that does not end")
 		}
 	}
+	if bytes.IndexByte(m.buf[:n], 0x1C) != n-2 {
+		return errors.New("more than one acknowledgment of one message")
+	}
 	at := bytes.Index(m.buf[:n], []byte("MSA|AA|"))
 	if at < 0 || !bytes.HasPrefix(m.buf[at+7:n], m.want) {
 		return errors.New("an acknowledgment that does not accept the message that was sent")

@@ -12,6 +12,10 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	m := r.Machine
 	fmt.Fprintf(&b, "%s, %d cores, %d GiB; %s, %s; %s; %s. %s.\n\n    %s\n", m.Processor, m.Cores, (m.Memory+1<<29)>>30, m.System, m.Kernel, m.Go,
 		r.Started.Format("2006-01-02"), r.Terms, r.Command)
+	if r.Soak != nil {
+		_, err := io.WriteString(w, b.String()+r.Soak.markdown(r.Problems))
+		return err
+	}
 	for _, s := range r.settings() {
 		rows := r.table(s)
 		if len(rows) < 2 {

@@ -17,10 +17,17 @@ const (
 	serverName = "server.bench"
 )
 
-// pki is a throw-away authority's certificates, ECDSA P-256 as everywhere here.
+// identities are what each name's certificate is for.
+var identities = map[string]identity.Request{
+	clientName: {Name: clientName, Client: true},
+	serverName: {Name: serverName, Server: true, DNSNames: []string{serverName, "localhost"}, Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}},
+}
+
+// pki is a throw-away authority with its certificates, ECDSA P-256 as everywhere here.
 type pki struct {
-	dir   string
-	roots *x509.CertPool
+	dir       string
+	authority *identity.Authority
+	roots     *x509.CertPool
 }
 
 func newPKI(dir string) (*pki, error) {
@@ -28,28 +35,38 @@ func newPKI(dir string) (*pki, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pki{dir: dir, roots: x509.NewCertPool()}
+	p := &pki{dir: dir, authority: authority, roots: x509.NewCertPool()}
 	if err := authority.WriteCA(p.ca()); err != nil {
 		return nil, err
 	}
 	p.roots.AppendCertsFromPEM(authority.CertPEM())
-	for _, r := range []identity.Request{
-		{Name: clientName, Client: true},
-		{Name: serverName, Server: true, DNSNames: []string{serverName, "localhost"}, Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}},
-	} {
-		pair, err := authority.Issue(r)
-		if err != nil {
-			return nil, err
-		}
-		if err := pair.Write(p.cert(r.Name), p.key(r.Name)); err != nil {
-			return nil, err
-		}
-		// haproxy wants both in one file.
-		if err := os.WriteFile(p.both(r.Name), append(append([]byte{}, pair.Cert...), pair.Key...), 0o600); err != nil {
+	for name := range identities {
+		if _, err := p.issue(name); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// issue writes a fresh key and certificate over those that a name has, and returns the
+// certificate's serial number.
+func (p *pki) issue(name string) (serial string, err error) {
+	pair, err := p.authority.Issue(identities[name])
+	if err != nil {
+		return "", err
+	}
+	if err := pair.Write(p.cert(name), p.key(name)); err != nil {
+		return "", err
+	}
+	// haproxy wants both in one file.
+	if err := os.WriteFile(p.both(name), append(append([]byte{}, pair.Cert...), pair.Key...), 0o600); err != nil {
+		return "", err
+	}
+	both, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return "", err
+	}
+	return both.Leaf.SerialNumber.Text(16), nil
 }
 
 func (p *pki) ca() string              { return filepath.Join(p.dir, "ca.pem") }

@@ -20,6 +20,7 @@ type Report struct {
 	Cells    []*Cell   `json:"cells"`
 	Ratios   []Ratio   `json:"ratios"`
 	Problems []string  `json:"problems,omitempty"`
+	Soak     *Soaked   `json:"soak,omitempty"` // of a long run; it measures nothing else
 }
 
 // Tested is a gateway that took part.

@@ -20,6 +20,7 @@ type Tally struct {
 	Sum, Xor int64
 
 	arrived *atomic.Int64 // objects of all connections, as they arrive; nil where nobody asks
+	ids     *ledger       // control IDs of all connections one by one; nil where nobody asks
 }
 
 // object counts an object.
@@ -34,6 +35,9 @@ func (t *Tally) object() {
 func (t *Tally) message(id []byte) {
 	n, _ := strconv.ParseInt(string(id), 10, 64)
 	t.Units, t.Sum, t.Xor = t.Units+1, t.Sum+n, t.Xor^n
+	if t.ids != nil {
+		t.ids.arrive(n)
+	}
 }
 
 func (t *Tally) add(o *Tally) {

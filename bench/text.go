@@ -9,6 +9,9 @@ import (
 
 // WriteText writes the ratios for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
+	if r.Soak != nil {
+		return r.Soak.writeText(w, r.Problems)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval]; * the best of the others)\n")
 	for _, s := range r.settings() {

@@ -58,7 +58,7 @@ with charts, a Markdown table and the figures as JSON are written to a directory
 	f.StringVar(&b.Corpus, "corpus", "", "`directory` of DICOM files to send as the study")
 	f.StringVar(&b.Profile, "profile", "", "`directory` for CPU profiles of Cordon")
 	f.StringVar(&report, "report", "", "`directory` for report.html, report.md and report.json")
-	cmd.AddCommand(newBenchLoad(o), newBenchSink(o), newBenchFlood(o))
+	cmd.AddCommand(newBenchLoad(o), newBenchSink(o), newBenchFlood(o), newBenchSoak(o))
 	return cmd
 }
 
