@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,7 +17,7 @@ type SoakOptions struct {
 	Self     string // the cordon program
 	Version  string
 	Duration time.Duration
-	Every    time.Duration // between changes: a reload, a rotation, a reload, …
+	Every    time.Duration // between changes, of which each kind has its turn
 	Sample   time.Duration // between looks at the gateway
 	Command  string        // as it was typed, for the report
 	Progress io.Writer
@@ -25,7 +27,7 @@ type SoakOptions struct {
 //
 //	mixed load ──▶ cordon ──▶ sinks
 //	                 ▲
-//	     policy files, certificates: one or the other changes every few seconds
+//	     policy files, certificates, the audit file: one of them changes every few seconds
 type soak struct {
 	SoakOptions
 	pki      *pki
@@ -133,20 +135,16 @@ func (s *soak) run(ctx context.Context) error {
 	return nil
 }
 
-// change makes one change after the other until the duration is over.
+// change makes one change after the other until the duration is over, each kind once at least.
 func (s *soak) change(ctx context.Context) {
 	kinds := []struct {
 		name string
 		make func(context.Context) error
-	}{{Reload, s.reload}, {Rotation, s.rotate}}
-	over := time.NewTimer(s.Duration)
-	defer over.Stop()
+	}{{Reload, s.reload}, {Rotation, s.rotate}, {Reopening, s.reopen}}
 	next := time.NewTicker(s.Every)
 	defer next.Stop()
 	for i := 0; ; i++ {
 		select {
-		case <-over.C:
-			return
 		case <-ctx.Done():
 			s.problem("the run was interrupted; it was to take %s", s.Duration)
 			return
@@ -155,7 +153,7 @@ func (s *soak) change(ctx context.Context) {
 			return
 		case <-next.C:
 		}
-		if time.Since(s.began) >= s.Duration {
+		if time.Since(s.began) >= s.Duration && i >= len(kinds) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, changeTime)
@@ -191,6 +189,27 @@ func (s *soak) rotate(ctx context.Context) error {
 	return nil
 }
 
+// reopen moves the audit file away, as log rotation does, and waits until there is another.
+func (s *soak) reopen(ctx context.Context) error {
+	path := filepath.Join(s.site.dir, auditFile)
+	if err := os.Rename(path, path+".1"); err != nil {
+		return err
+	}
+	if err := s.process.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the audit file was moved and not opened anew: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // watch looks at the gateway until ctx ends, and tells now and then how it goes.
 func (s *soak) watch(ctx context.Context) {
 	tick := time.NewTicker(s.Sample)
@@ -210,7 +229,7 @@ func (s *soak) watch(ctx context.Context) {
 			s.problem("%v", err)
 			continue
 		}
-		m.At = time.Since(s.began).Seconds()
+		m.At, m.Wait = time.Since(s.began).Seconds(), s.ids.longestWait().Seconds()*1000
 		s.mu.Lock()
 		s.result.Moments = append(s.result.Moments, m)
 		changes, problems := len(s.result.Changes), len(s.problems)+s.untold

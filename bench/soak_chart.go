@@ -16,10 +16,10 @@ type trace struct {
 
 // A time series' drawing: of the whole, around the plot, and of the strip with the changes.
 const (
-	seriesWidth, seriesHeight        = 560, 204
-	plotLeft, plotRight              = 46, 8
+	seriesWidth, seriesHeight        = 560, 214
+	plotLeft, plotRight              = 58, 8
 	plotTop, plotBottom              = 26, 150
-	stripTop, stripRow, seriesLabels = 156, 11, 196
+	stripTop, stripRow, seriesLabels = 156, 11, 207
 	mostPoints                       = 260 // of a line; more are drawn as medians with their span
 )
 
@@ -49,9 +49,10 @@ func timeline(title string, at []float64, lines []trace, changes []Change) templ
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="6" width="10" height="10" rx="2"/><text x="%d" y="15">%s</text>`,
 			l.class, plotLeft+i*150, plotLeft+i*150+15, template.HTMLEscapeString(l.name))
 	}
-	for row, kind := range []string{Reload, Rotation} {
+	for row, kind := range []string{Reload, Rotation, Reopening} {
+		label := []string{"policy", "certificates", "audit file"}[row]
 		top := stripTop + row*stripRow
-		fmt.Fprintf(&b, `<text class="name small" x="%d" y="%d">%ss</text>`, plotLeft-6, top+8, kind)
+		fmt.Fprintf(&b, `<text class="name small" x="%d" y="%d">%s</text>`, plotLeft-6, top+8, label)
 		for _, c := range changes {
 			if c.Kind == kind {
 				fmt.Fprintf(&b, `<path class="%s" d="M%.1f %dv%d"/>`, kind, x(c.At), top, stripRow-3)
@@ -60,7 +61,14 @@ func timeline(title string, at []float64, lines []trace, changes []Change) templ
 	}
 	timeStep := clockStep(end)
 	for s := 0.0; s <= end; s += timeStep {
-		fmt.Fprintf(&b, `<text class="%s" x="%.1f" y="%d">%s</text>`, map[bool]string{true: "first", false: "clock"}[s == 0], x(s), seriesLabels, clock(s))
+		class := "clock"
+		switch {
+		case s == 0:
+			class = "first"
+		case x(s) > seriesWidth-20:
+			class = "name" // the last would not fit around its place
+		}
+		fmt.Fprintf(&b, `<text class="%s" x="%.1f" y="%d">%s</text>`, class, x(s), seriesLabels, clock(s))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())

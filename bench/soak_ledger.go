@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // ledger accounts for control IDs one by one: how often each arrived, and how often it was
@@ -16,13 +17,29 @@ type ledger struct {
 	first        int64 // the last control ID that was given out before
 	arrived      []uint8
 	acknowledged []uint8
-	foreign      int64 // arrivals of control IDs that were not given out since
+	foreign      int64         // arrivals of control IDs that were not given out since
+	longest      time.Duration // from sending to the acknowledgment, since longestWait was asked
 }
 
 func newLedger() *ledger { return &ledger{first: firstID + lastID.Load()} }
 
-func (l *ledger) arrive(id int64)      { l.count(&l.arrived, id) }
-func (l *ledger) acknowledge(id int64) { l.count(&l.acknowledged, id) }
+func (l *ledger) arrive(id int64) { l.count(&l.arrived, id) }
+
+func (l *ledger) acknowledge(id int64, took time.Duration) {
+	l.count(&l.acknowledged, id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.longest = max(l.longest, took)
+}
+
+// longestWait is the longest that an acknowledgment took since this was last asked.
+func (l *ledger) longestWait() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	longest := l.longest
+	l.longest = 0
+	return longest
+}
 
 func (l *ledger) count(in *[]uint8, id int64) {
 	l.mu.Lock()
@@ -87,23 +104,29 @@ func (m Messages) problem() error {
 // accounted are messages of which each is put into a ledger when it is acknowledged.
 type accounted struct {
 	*messages
-	ids *ledger
+	ids  *ledger
+	sent time.Time // the last one
 }
 
-func (a accounted) await() error {
+func (a *accounted) send() (int, error) {
+	a.sent = time.Now()
+	return a.messages.send()
+}
+
+func (a *accounted) await() error {
 	if err := a.messages.await(); err != nil {
 		return err
 	}
 	id, err := strconv.ParseInt(string(a.want), 10, 64)
 	if err == nil {
-		a.ids.acknowledge(id)
+		a.ids.acknowledge(id, time.Since(a.sent))
 	}
 	return err
 }
 
 // close says that nothing more is to be sent, and wants the other end to say the same: an
 // acknowledgment that nobody asked for, or a reset, is an error.
-func (a accounted) close() error {
+func (a *accounted) close() error {
 	defer a.conn.Close()
 	if err := a.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		return fmt.Errorf("end: %w", err)

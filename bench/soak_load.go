@@ -30,16 +30,16 @@ const studyObjects = 10
 
 // strands are the mix: what a box in front of a department carries at the same time.
 var strands = []strand{
-	{name: "hl7-open", about: "messages of 300 bytes on open connections, sealed", enter: hl7Entry, connections: 16, rate: 200, open: accountedMessages},
-	{name: "hl7-passing", about: "connections of three messages each, sealed", enter: hl7Entry, rate: 8, visit: several},
-	{name: "hl7-secure", about: "messages of 300 bytes on open connections, opened", enter: secureEntry, secure: true, connections: 8, rate: 100, open: accountedMessages},
-	{name: "hl7-secure-passing", about: "connections of three messages each, opened", enter: secureEntry, secure: true, rate: 4, visit: several},
+	{name: "hl7-open", about: "messages of 300 bytes on open connections, sealed", enter: hl7Entry, connections: 16, rate: 400, open: accountedMessages},
+	{name: "hl7-passing", about: "connections of three messages each, sealed", enter: hl7Entry, rate: 40, visit: several},
+	{name: "hl7-secure", about: "messages of 300 bytes on open connections, opened", enter: secureEntry, secure: true, connections: 8, rate: 200, open: accountedMessages},
+	{name: "hl7-secure-passing", about: "connections of three messages each, opened", enter: secureEntry, secure: true, rate: 20, visit: several},
 	{name: "hl7-idle", about: "connections that say something at the start and at the end", enter: hl7Entry, connections: 50, open: accountedMessages},
-	{name: "dicom-study", about: "associations with a study of 10 CT-like objects each", enter: dicomEntry, rate: 0.5, dicom: true,
+	{name: "dicom-study", about: "associations with a study of 10 CT-like objects each", enter: dicomEntry, rate: 1, dicom: true,
 		visit: func(*ledger) func(context.Context, *Load) (Sample, error) { return study }},
-	{name: "echo-open", about: "C-ECHO on open associations", enter: dicomEntry, connections: 4, rate: 20, dicom: true,
+	{name: "echo-open", about: "C-ECHO on open associations", enter: dicomEntry, connections: 4, rate: 50, dicom: true,
 		open: func(*ledger) opener { return newEchoes }},
-	{name: "echo-passing", about: "associations with one C-ECHO each", enter: dicomEntry, rate: 4, dicom: true,
+	{name: "echo-passing", about: "associations with one C-ECHO each", enter: dicomEntry, rate: 10, dicom: true,
 		visit: func(*ledger) func(context.Context, *Load) (Sample, error) { return repeated(newEchoes, 1) }},
 }
 
@@ -49,7 +49,7 @@ func accountedMessages(ids *ledger) opener {
 		if err != nil {
 			return nil, err
 		}
-		return accounted{overMLLP(conn, 300), ids}, nil
+		return &accounted{messages: overMLLP(conn, 300), ids: ids}, nil
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // Sentence says what came of the run; problems are those of the report.
 func (s *Soaked) Sentence(problems []string) string {
 	took := time.Duration(s.Seconds * float64(time.Second)).Round(time.Second)
-	done := fmt.Sprintf("%s of mixed load, %d reloads, %d certificate rotations: ", took, s.count(Reload), s.count(Rotation))
+	done := fmt.Sprintf("%s of mixed load, %d policy reloads, %d certificate rotations, %d log rotations: ", took, s.count(Reload), s.count(Rotation), s.count(Reopening))
 	switch {
 	case len(problems) == 1:
 		return done + "one thing was not as it should be."
@@ -129,7 +129,8 @@ func (s *Soaked) Charts() []charted {
 			{"heap in use", "blind", series(func(m *Moment) float64 { return m.Heap })}}},
 		{"Goroutines", []trace{{"goroutines", "cordon", series(func(m *Moment) float64 { return m.Goroutines })}}},
 		{"Open files", []trace{{"descriptors", "cordon", series(func(m *Moment) float64 { return m.Files })}}},
-		{"Messages and objects judged a second", []trace{{"units/s", "cordon", s.unitRate()}}},
+		{"Messages judged a second, both ways", []trace{{"units/s", "cordon", s.unitRate()}}},
+		{"Longest wait for an acknowledgment between two looks, ms", []trace{{"ms", "cordon", series(func(m *Moment) float64 { return m.Wait })}}},
 	} {
 		list = append(list, charted{Name: c.title, Title: c.title, Bars: timeline(c.title, at, c.lines, s.Changes)})
 	}

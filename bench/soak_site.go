@@ -25,7 +25,11 @@ type site struct {
 	device, box        [2]string // files of certificate and key
 }
 
-const deviceFile = "devices/ward.yaml"
+// Files in its directory.
+const (
+	deviceFile = "devices/ward.yaml"
+	auditFile  = "audit/audit.jsonl"
+)
 
 func (s *site) form() Form {
 	return Form{

@@ -33,8 +33,10 @@ func TestSoakLosesNothingAndLeavesNothing(t *testing.T) {
 		t.Error(p)
 	}
 	s := r.Soak
-	if s.count(Reload) == 0 || s.count(Rotation) == 0 {
-		t.Errorf("%d reloads, %d rotations", s.count(Reload), s.count(Rotation))
+	for _, kind := range []string{Reload, Rotation, Reopening} {
+		if s.count(kind) == 0 {
+			t.Errorf("no %s", kind)
+		}
 	}
 	if s.Messages.Sent == 0 || s.DICOM.Sent == 0 || len(s.Moments) == 0 || s.After.Units == 0 {
 		t.Errorf("%d messages, %d of DICOM, %d looks", s.Messages.Sent, s.DICOM.Sent, len(s.Moments))
@@ -79,10 +81,13 @@ func TestLedgerFindsEachKindOfLoss(t *testing.T) {
 		l.arrive(first + n)
 	}
 	for _, n := range []int64{0, 1, 0} { // 2 and 3 are not acknowledged, 0 is twice
-		l.acknowledge(first + n)
+		l.acknowledge(first+n, time.Duration(n)*time.Second)
 	}
 	l.arrive(first + 4) // not given out
 	l.arrive(first - 1) // before the ledger
+	if got := l.longestWait(); got != time.Second || l.longestWait() != 0 {
+		t.Errorf("the longest wait was %s", got)
+	}
 	got := l.close()
 	if want := (Messages{Sent: 4, Lost: 1, Doubled: 1, Unacknowledged: 2, AckDoubled: 1, Foreign: 2}); got != want {
 		t.Errorf("%+v", got)
@@ -96,7 +101,7 @@ func TestLedgerFindsEachKindOfLoss(t *testing.T) {
 }
 
 // answering answers one message on the other end of a connection, then ends it.
-func answering(t *testing.T, answer func(id []byte) []byte) accounted {
+func answering(t *testing.T, answer func(id []byte) []byte) *accounted {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -119,7 +124,7 @@ func answering(t *testing.T, answer func(id []byte) []byte) accounted {
 		far.Write(answer(id))
 		far.Read(buf) // the end
 	}()
-	return accounted{overMLLP(near, 300), newLedger()}
+	return &accounted{messages: overMLLP(near, 300), ids: newLedger()}
 }
 
 func TestAcknowledgedTwiceIsAnError(t *testing.T) {

@@ -43,15 +43,16 @@ type StrandRan struct {
 
 // Kinds of changes.
 const (
-	Reload   = "reload"
-	Rotation = "rotation"
+	Reload    = "reload"    // of the policy
+	Rotation  = "rotation"  // of both certificates
+	Reopening = "reopening" // of the audit file
 )
 
 // Change is one that was made during the run.
 type Change struct {
 	At   float64 `json:"at"` // seconds since the load began
 	Kind string  `json:"kind"`
-	Took float64 `json:"took"` // seconds from writing the files until it was in force
+	Took float64 `json:"took"` // seconds until it was in force
 }
 
 // count says how many changes of a kind were made.

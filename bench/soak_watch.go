@@ -23,6 +23,7 @@ type Moment struct {
 	Reloads    float64 `json:"reloads"`    // done since the start
 	AuditLost  float64 `json:"audit_lost"` // records
 	Held       float64 `json:"held_bytes"` // by undecided units
+	Wait       float64 `json:"wait"`       // ms: the longest for an acknowledgment since the last look
 }
 
 // gauges are where each figure of a moment comes from: the sum of a metric over its labels.

@@ -17,9 +17,9 @@ func newBenchSoak(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "soak", Short: "Run mixed load for long, with reloads and certificate changes, and look for what grows or is lost",
 		Long: `Run Cordon under a mixed load: HL7 on connections that stay open and on ones that come and go,
-sealed and opened, DICOM studies, C-ECHO, idle connections. Every few seconds the policy or both
-certificates are replaced, in files, as an operator would. Memory, goroutines and open files are
-looked at each second.
+sealed and opened, DICOM studies, C-ECHO, idle connections. Every few seconds the policy is
+changed, both certificates are replaced, or the audit file is rotated, as an operator would do it.
+Memory, goroutines and open files are looked at each second.
 
 Exit code 1 says that a message was lost, doubled or not acknowledged, a connection was reset, a
 change did not come into force, something was left of the load, or something grew.`,
@@ -44,7 +44,7 @@ change did not come into force, something was left of the load, or something gre
 	}
 	f := cmd.Flags()
 	f.DurationVar(&s.Duration, "duration", 30*time.Minute, "how `long`")
-	f.DurationVar(&s.Every, "every", 5*time.Second, "`time` between changes, which are reloads and rotations in turn")
+	f.DurationVar(&s.Every, "every", 5*time.Second, "`time` between changes, of which each kind has its turn")
 	f.DurationVar(&s.Sample, "sample", time.Second, "`time` between looks at memory, goroutines and files")
 	f.StringVar(&report, "report", "", "`directory` for report.html, report.md and report.json")
 	return cmd
