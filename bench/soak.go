@@ -44,9 +44,8 @@ type soak struct {
 	threads  []*thread
 	result   *Soaked
 	began    time.Time
-	mu       sync.Mutex // guards what follows
-	problems []string
-	untold   int // problems beyond mostProblems
+	mu       sync.Mutex // guards the result while load runs, and what follows
+	problems []*trouble
 }
 
 // Soak runs a mixed load through one gateway for a while, with reloads and certificate rotations,
@@ -78,33 +77,17 @@ func Soak(ctx context.Context, o SoakOptions) (*Report, error) {
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
-	r.Seconds, r.Problems = time.Since(r.Started).Seconds(), s.problems
-	if s.untold > 0 {
-		r.Problems = append(r.Problems, fmt.Sprintf("and %d problems more", s.untold))
-	}
+	r.Seconds, r.Problems = time.Since(r.Started).Seconds(), s.told()
 	return r, nil
 }
 
 func (s *soak) say(format string, args ...any) { fmt.Fprintf(s.Progress, format+"\n", args...) }
 
-// mostProblems are told one by one.
-const mostProblems = 20
-
-// problem notes what is not as it should be, with when.
-func (s *soak) problem(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.problems) >= mostProblems {
-		s.untold++
-		return
-	}
-	text := fmt.Sprintf("after %s: %s", time.Since(s.began).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
-	s.problems = append(s.problems, text)
-	s.say("PROBLEM %s", text)
-}
-
 // run sends load for the duration and judges what came of it.
 func (s *soak) run(ctx context.Context) error {
+	if err := s.warm(ctx); err != nil {
+		return fmt.Errorf("before the run: %w; the gateway says %q", err, s.process.output.String())
+	}
 	before, err := s.quiet(ctx, nil)
 	if err != nil {
 		return err
@@ -135,6 +118,24 @@ func (s *soak) run(ctx context.Context) error {
 	return nil
 }
 
+// warm makes one visit of each kind that comes and goes. A gateway that does not work shows at once,
+// and what is made on first use is there when goroutines are counted before the load.
+func (s *soak) warm(ctx context.Context) error {
+	for _, t := range s.threads {
+		if t.connections > 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, visitTime)
+		sample, err := t.visit(t.ids)(limited, t.load)
+		cancel()
+		t.add(sample)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
 // change makes one change after the other until the duration is over, each kind once at least.
 func (s *soak) change(ctx context.Context) {
 	kinds := []struct {
@@ -149,22 +150,43 @@ func (s *soak) change(ctx context.Context) {
 			s.problem("the run was interrupted; it was to take %s", s.Duration)
 			return
 		case <-s.process.exited:
-			s.problem("the gateway has ended: %s", s.process.output.String())
 			return
 		case <-next.C:
 		}
 		if time.Since(s.began) >= s.Duration && i >= len(kinds) {
 			return
 		}
-		limited, cancel := context.WithTimeout(ctx, changeTime)
+		limited, cancel := s.limited(ctx)
 		k, began := kinds[i%len(kinds)], time.Now()
-		if err := k.make(limited); err != nil && ctx.Err() == nil {
+		if err := k.make(limited); err != nil && !s.ended() && ctx.Err() == nil {
 			s.problem("%s: %v", k.name, err)
 		}
 		cancel()
 		s.mu.Lock()
 		s.result.Changes = append(s.result.Changes, Change{began.Sub(s.began).Seconds(), k.name, time.Since(began).Seconds()})
 		s.mu.Unlock()
+	}
+}
+
+// limited bounds a change by its time and by the life of the gateway.
+func (s *soak) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	go func() {
+		select {
+		case <-s.process.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func (s *soak) ended() bool {
+	select {
+	case <-s.process.exited:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -232,7 +254,7 @@ func (s *soak) watch(ctx context.Context) {
 		m.At, m.Wait = time.Since(s.began).Seconds(), s.ids.longestWait().Seconds()*1000
 		s.mu.Lock()
 		s.result.Moments = append(s.result.Moments, m)
-		changes, problems := len(s.result.Changes), len(s.problems)+s.untold
+		changes, problems := len(s.result.Changes), len(s.problems)
 		s.mu.Unlock()
 		if time.Since(told) >= max(s.Duration/60, 5*time.Second) {
 			told = time.Now()

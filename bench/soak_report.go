@@ -14,11 +14,8 @@ import (
 func (s *Soaked) Sentence(problems []string) string {
 	took := time.Duration(s.Seconds * float64(time.Second)).Round(time.Second)
 	done := fmt.Sprintf("%s of mixed load, %d policy reloads, %d certificate rotations, %d log rotations: ", took, s.count(Reload), s.count(Rotation), s.count(Reopening))
-	switch {
-	case len(problems) == 1:
-		return done + "one thing was not as it should be."
-	case len(problems) > 1:
-		return done + fmt.Sprintf("%d things were not as they should be.", len(problems))
+	if len(problems) > 0 {
+		return done + "not all was as it should be; the first of it: " + problems[0]
 	}
 	done += fmt.Sprintf("%d messages and %d C-STORE and C-ECHO arrived and were answered once each, no connection was reset, nothing was left of the load", s.Messages.Sent, s.DICOM.Sent)
 	if len(s.Growth) == 0 {

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -60,6 +61,28 @@ func TestSoakLosesNothingAndLeavesNothing(t *testing.T) {
 	var text strings.Builder
 	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "arrived and were answered once each") {
 		t.Errorf("%v\n%s", err, text.String())
+	}
+}
+
+func TestTroublesAreToldOnceWithTheirNumber(t *testing.T) {
+	s := &soak{SoakOptions: SoakOptions{Progress: io.Discard}, began: time.Now(), process: &process{exited: make(chan struct{})}}
+	for range 3 {
+		s.problem("%s: EOF", "hl7-open")
+	}
+	for i := range mostTroubles + 1 {
+		s.problem("port %d", i)
+	}
+	list := s.told()
+	if list[0] != "after 0s: hl7-open: EOF (3 times)" || len(list) != mostTroubles+1 || list[mostTroubles] != "and 2 problems more" {
+		t.Errorf("%q", list)
+	}
+	s.process.output.Write([]byte("panic"))
+	close(s.process.exited)
+	if list := s.told(); list[0] != "the gateway has ended: panic" {
+		t.Errorf("%q", list)
+	}
+	if text := (&Soaked{}).Sentence(list); !strings.Contains(text, "EOF") {
+		t.Error(text)
 	}
 }
 

@@ -168,7 +168,7 @@ func (s *soak) judge() {
 	if r.After.AuditLost > 0 {
 		s.problem("%.0f audit records were lost", r.After.AuditLost)
 	}
-	if text := s.process.output.String(); text != "" {
+	if text := s.process.output.String(); text != "" && !s.ended() {
 		s.problem("the gateway reported errors: %s", text)
 	}
 	for _, left := range []struct {

@@ -100,8 +100,8 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s, "", false
 }
 
-// quiet looks until goroutines and open files are at most as many as in base, or, with no base,
-// stay the same from look to look. It returns the last look.
+// quiet looks until there are no sessions, and goroutines and open files are at most as many as in
+// base, or, with no base, stay the same from look to look. It returns the last look.
 func (s *scraper) quiet(ctx context.Context, base *Moment) (Moment, error) {
 	const pause = 50 * time.Millisecond
 	var last Moment
@@ -112,6 +112,7 @@ func (s *scraper) quiet(ctx context.Context, base *Moment) (Moment, error) {
 			return last, nil
 		case err != nil:
 			return m, err
+		case m.Sessions > 0:
 		case base != nil && m.Goroutines <= base.Goroutines && m.Files <= base.Files,
 			base == nil && m.Goroutines == last.Goroutines && m.Files == last.Files:
 			return m, nil
