@@ -96,6 +96,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.accounts.follow(o.Policy)
+	g.opts.Policy = nil // the store has it, for as long as it is in force
 	return g, nil
 }
 

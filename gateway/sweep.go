@@ -39,29 +39,33 @@ func (g *Gateway) sweep() {
 				s.sweep(now)
 				moved += s.progress.Load()
 			}
-			lull.look(moved + int64(len(live)))
+			reloaded, _ := g.reloads.get()
+			if lull.due(moved+int64(len(live)), reloaded) {
+				debug.FreeOSMemory()
+			}
 		}
 	}
 }
 
-// lull gives memory back when nothing moves. A handshake leaves garbage and grown stacks behind
-// that the collector, which runs as memory is asked for, would leave there as long as all is
-// quiet. A stack is halved by each collection, hence several.
+// lull says when memory is to be given back: when nothing moves. A handshake leaves garbage and
+// grown stacks behind, and a reload the old policy and all that reading the new one took, which the
+// collector, running as memory is asked for, would leave there as long as all is quiet. A stack is
+// halved by each collection, hence several.
 type lull struct {
-	moved int64 // bytes, by the last look
-	given int
+	moved    int64     // bytes, by the last look
+	reloaded time.Time // last, by then
+	given    int
 }
 
 const giveBacks = 3
 
-func (l *lull) look(moved int64) {
-	switch {
-	case moved != l.moved:
-		l.moved, l.given = moved, 0
-	case l.given < giveBacks:
-		l.given++
-		debug.FreeOSMemory()
+func (l *lull) due(moved int64, reloaded time.Time) bool {
+	if moved != l.moved || reloaded != l.reloaded {
+		*l = lull{moved: moved, reloaded: reloaded}
+		return false
 	}
+	l.given = min(l.given+1, giveBacks+1)
+	return l.given <= giveBacks
 }
 
 // sweep looks at a session's timer. It is called by the sweeper alone.

@@ -57,7 +57,8 @@ func load(d disk, path string, now time.Time) (*Policy, Diagnostics) {
 // Directories returns the directories that hold the files of a site, so that changes in them can
 // be watched for. Of a site that cannot be read it returns what is known.
 func Directories(path string) []string {
-	s := read(disk{}, path, new(file.Problems))
+	s, name := locate(disk{}, path)
+	s.readCordon(name, sha256.New(), new(file.Problems)) // the others are where it says
 	dirs := []string{s.dir, filepath.Dir(s.path(s.siteFile())), s.path(s.tiersDir()), s.path(s.devicesDir())}
 	for i, d := range dirs {
 		dirs[i] = filepath.Clean(d)
@@ -128,25 +129,31 @@ func (s *sources) path(p string) string {
 	return filepath.Join(s.dir, p)
 }
 
-// read reads all files. It goes on after each problem.
-func read(d disk, path string, p *file.Problems) *sources {
+// locate finds cordon.yaml: its directory, which others are found by, and its name there.
+func locate(d disk, path string) (s *sources, name string) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, configName)
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	s := &sources{
+	return &sources{
 		disk: d, dir: filepath.Dir(path),
 		upstreams: map[string]file.Upstream{}, tiers: map[string]*document{},
-	}
+	}, filepath.Base(path)
+}
+
+// read reads all files. It goes on after each problem.
+func read(d disk, path string, p *file.Problems) *sources {
+	s, name := locate(d, path)
+	path = s.path(name)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		p.Errorf(file.Pos{File: file.NewFile(filepath.ToSlash(path), nil)}, file.MissingFile,
 			"cordon init writes a first one; --config names another", "there is no such file")
 		return s // the other files are found by it
 	}
 	sum := sha256.New()
-	s.readCordon(filepath.Base(path), sum, p)
+	s.readCordon(name, sum, p)
 	s.readSite(sum, p)
 	s.readTiers(sum, p)
 	s.readDevices(sum, p)
