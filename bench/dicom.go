@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,39 +149,66 @@ func storeRQ(dst []byte, context uint8, id uint16, o *object, pdu uint32) []byte
 }
 
 // huge is one multi-frame object as it goes over the wire, whatever its size: only its first PDUs,
-// one batch of its middle and its last PDU are held.
+// one batch of its middle and its last PDUs are held.
 type huge struct {
 	first, middle, last []byte
 	repeat              int   // how often middle goes out
 	size                int64 // bytes in all
 }
 
-// writeSize is the least that one write hands the kernel.
+// writeSize is the least that one write of middle hands the kernel.
 const writeSize = 256 << 10
 
-// newHuge forms an object of about size bytes in PDUs of that length.
+// newHuge forms an object whose data set has size bytes, rounded down to even, in PDUs of that
+// length. It has at least a header, and at most 4 GiB: the length of native Pixel Data has 32 bits.
 func newHuge(size int64, pdu uint32) *huge {
 	room := int64(pdu-6) &^ 1 // bytes of data in a PDU with one PDV
-	batch := (writeSize + room - 1) / room
-	repeat := max(size/(room*batch), 1)
 	instance := uidRoot + ".4.1"
-	total := room * (batch*repeat + 2) // and a first and a last PDU, so that all are full
-	header := imageHeader(instance, int(total/frameSize)+1, 0)
-	o := object{ctImage, instance, explicitLE, nil}
-	head := imageHeader(instance, int(total/frameSize)+1, uint32(total-int64(len(header))))
+	frames := int(size/frameSize) + 1
+	header := int64(len(imageHeader(instance, frames, 0)))
+	size = max(size&^1, header)
+	head := imageHeader(instance, frames, uint32(size-header))
 	fill := make([]byte, room)
 	for i := range fill {
 		fill[i] = byte(i * 7)
 	}
-	h := &huge{repeat: int(repeat)}
-	h.first = storeRQ(nil, 1, 1, &o, pdu)
-	h.first = fragment(h.first, append(head, fill[len(head):]...), false)
+	o := object{ctImage, instance, explicitLE, nil}
+	h := &huge{first: storeRQ(nil, 1, 1, &o, pdu)}
+	if size <= room {
+		h.first = fragment(h.first, append(head, fill[:size-header]...), true)
+		h.size = int64(len(h.first))
+		return h
+	}
+	h.first = fragment(h.first, append(head, fill[header:]...), false)
+	batch := (writeSize + room - 1) / room
+	full := (size - 1) / room // fragments but the last
 	for range batch {
 		h.middle = fragment(h.middle, fill, false)
 	}
-	h.last = fragment(nil, fill, true)
-	h.size = int64(len(h.first)+len(h.last)) + repeat*int64(len(h.middle))
+	h.repeat = int((full - 1) / batch)
+	for range (full - 1) % batch {
+		h.last = fragment(h.last, fill, false)
+	}
+	h.last = fragment(h.last, fill[:size-full*room], true)
+	h.size = int64(len(h.first)+len(h.last)) + int64(h.repeat)*int64(len(h.middle))
 	return h
+}
+
+// send writes the object.
+func (h *huge) send(w io.Writer) error {
+	if _, err := w.Write(h.first); err != nil {
+		return err
+	}
+	for range h.repeat {
+		if _, err := w.Write(h.middle); err != nil {
+			return err
+		}
+	}
+	if len(h.last) == 0 {
+		return nil
+	}
+	_, err := w.Write(h.last)
+	return err
 }
 
 // fragment appends a P-DATA-TF of one fragment of a data set on presentation context 1.

@@ -62,6 +62,16 @@ func succeeded(a *endpoint.Association) error {
 
 // bulk sends one huge object on one association.
 func bulk(pdu uint32) func(context.Context, *Load) (Sample, error) {
+	return func(ctx context.Context, l *Load) (Sample, error) {
+		one := *l
+		one.Count = 1
+		return again(pdu)(ctx, &one)
+	}
+}
+
+// again sends one object again and again on one association, each time after the response to the
+// time before.
+func again(pdu uint32) func(context.Context, *Load) (Sample, error) {
 	return func(ctx context.Context, l *Load) (s Sample, err error) {
 		h := newHuge(l.Bytes, pdu)
 		conn, a, err := associate(ctx, l, []endpoint.Context{{Abstract: ctImage, Transfer: []string{explicitLE}}}, pdu)
@@ -70,21 +80,16 @@ func bulk(pdu uint32) func(context.Context, *Load) (Sample, error) {
 		}
 		defer conn.Close()
 		began := time.Now()
-		if _, err := conn.Write(h.first); err != nil {
-			return s, err
-		}
-		for range h.repeat {
-			if _, err := conn.Write(h.middle); err != nil {
+		for range l.Count {
+			if err := h.send(conn); err != nil {
 				return s, err
 			}
+			if err := succeeded(a); err != nil {
+				return s, err
+			}
+			s.Units, s.Bytes = s.Units+1, s.Bytes+h.size
 		}
-		if _, err := conn.Write(h.last); err != nil {
-			return s, err
-		}
-		if err := succeeded(a); err != nil {
-			return s, err
-		}
-		s = Sample{Units: 1, Bytes: h.size, Wall: time.Since(began)}
+		s.Wall = time.Since(began)
 		return s, a.Release()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -249,23 +250,71 @@ func once(ctx context.Context, l *Load, open opener) (n int, err error) {
 	return n, errors.Join(err, c.close())
 }
 
-// idle opens connections, makes one exchange on each, and holds them while l.Holding runs. A
-// connection's exchange comes before the next is opened, so that only a few handshakes are under
-// way at a time: what they need is no cost of an idle connection.
+// openUsed opens the connections of a load and makes one exchange on each. It comes before the next
+// is opened, so that only a few handshakes are under way at a time: what they need is no cost of an
+// open connection.
+func openUsed(ctx context.Context, l *Load, open opener) ([]exchanger, error) {
+	conns := make([]exchanger, l.Connections)
+	err := inParallel(min(len(conns), 16), len(conns), func(i int) (err error) {
+		if conns[i], err = open(ctx, l); err != nil {
+			return err
+		}
+		if _, err = conns[i].send(); err != nil {
+			return err
+		}
+		return conns[i].await()
+	})
+	return conns, err
+}
+
+// bounded sends l.Count requests in a closed loop, over all connections together. What opening them
+// took is not in the sample, but the one exchange on each is among its units.
+func bounded(open opener) func(context.Context, *Load) (Sample, error) {
+	return func(ctx context.Context, l *Load) (s Sample, err error) {
+		conns, err := openUsed(ctx, l, open)
+		defer closeAll(conns)
+		if err != nil {
+			return s, err
+		}
+		if l.Ready != nil {
+			l.Ready()
+		}
+		var left atomic.Int64
+		left.Store(int64(l.Count))
+		took := make([][]time.Duration, len(conns)) // a histogram for each would be 150 kB
+		began := time.Now()
+		err = inParallel(len(conns), len(conns), func(i int) error {
+			for left.Add(-1) >= 0 {
+				sent := time.Now()
+				if _, err := conns[i].send(); err != nil {
+					return err
+				}
+				if err := conns[i].await(); err != nil {
+					return err
+				}
+				took[i] = append(took[i], time.Since(sent))
+			}
+			return nil
+		})
+		s = Sample{Units: int64(l.Count + len(conns)), Wall: time.Since(began), Latency: newHistogram()}
+		for _, one := range took {
+			for _, d := range one {
+				s.Latency.record(d)
+			}
+		}
+		if err == nil && l.Holding != nil {
+			l.Holding()
+		}
+		return s, err
+	}
+}
+
+// idle opens connections, makes one exchange on each, and holds them while l.Holding runs.
 func idle(open opener) func(context.Context, *Load) (Sample, error) {
 	return func(ctx context.Context, l *Load) (s Sample, err error) {
 		began := time.Now()
-		conns := make([]exchanger, l.Connections)
+		conns, err := openUsed(ctx, l, open)
 		defer closeAll(conns)
-		err = inParallel(min(len(conns), 16), len(conns), func(i int) (err error) {
-			if conns[i], err = open(ctx, l); err != nil {
-				return err
-			}
-			if _, err = conns[i].send(); err != nil {
-				return err
-			}
-			return conns[i].await()
-		})
 		s = Sample{Units: int64(len(conns)), Wall: time.Since(began)}
 		if err == nil && l.Holding != nil {
 			l.Holding()

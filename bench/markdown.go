@@ -16,13 +16,13 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		_, err := io.WriteString(w, b.String()+r.Soak.markdown(r.Problems))
 		return err
 	}
-	for _, s := range r.settings() {
-		rows := r.table(s)
-		if len(rows) < 2 {
-			continue
+	for _, table := range r.tables() {
+		fmt.Fprintf(&b, "\n**%s**", table.title)
+		if table.about != "" {
+			b.WriteString(": " + table.about)
 		}
-		fmt.Fprintf(&b, "\n**%s**\n\n", s)
-		for i, row := range rows {
+		b.WriteString("\n\n")
+		for i, row := range table.rows {
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 			if i == 0 {
 				b.WriteString(strings.Repeat("|---", len(row)) + "|\n")

@@ -20,6 +20,7 @@ type section struct {
 	Title, About string
 	Charts       []charted
 	Rows         [][]string
+	Open         bool // the rows are shown at once
 }
 
 type charted struct {
@@ -35,6 +36,15 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		if sec, ok := r.section(s); ok {
 			sections = append(sections, sec)
 		}
+	}
+	for _, s := range r.Sweeps {
+		if len(s.Points) > 0 {
+			sections = append(sections, s.section())
+		}
+	}
+	if len(r.Sizing) > 0 {
+		sections = append(sections, section{Title: "Sizing", Rows: sizingTable(r.Sizing), Open: true,
+			About: "What was measured here, times what is needed; on top comes what you want in reserve."})
 	}
 	return page.Execute(w, struct {
 		*Report
@@ -54,14 +64,14 @@ func (r *Report) section(s Setting) (sec section, ok bool) {
 	}
 	sec = section{Title: s.String(), Rows: r.table(s)}
 	if wl := Find(s.Workload); wl != nil {
-		sec.About = strings.ToUpper(wl.About[:1]) + wl.About[1:] + "."
+		sec.About = capital(wl.About) + "."
 	}
 	for _, m := range measures {
 		unit := unitOf(cells, m.name)
 		if unit == "" || m.name == "peak" || m.name == "p50" {
 			continue // they stand in the table
 		}
-		c := charted{Name: m.name, Title: strings.ToUpper(m.about[:1]) + m.about[1:] + ", " + unit, Bars: chart(cells, m.name)}
+		c := charted{Name: m.name, Title: capital(m.about) + ", " + unit, Bars: chart(cells, m.name)}
 		if q := r.ratiosOf(s, m.name); len(q) > 0 {
 			c.Ratios = strip(q)
 		}
@@ -69,6 +79,8 @@ func (r *Report) section(s Setting) (sec section, ok bool) {
 	}
 	return sec, true
 }
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func (r *Report) ratiosOf(s Setting, measure string) []Ratio {
 	return slices.DeleteFunc(slices.Clone(r.Ratios), func(q Ratio) bool {

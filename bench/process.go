@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -21,14 +22,17 @@ import (
 type process struct {
 	cmd    *exec.Cmd
 	output tail
+	took   time.Duration // from its start until it accepted connections
 	exited chan struct{}
 	pids   []int // its own and its children's
 }
 
 // tail keeps the last bytes that a program printed, for when it fails.
 type tail struct {
-	mu sync.Mutex
-	b  []byte
+	mu     sync.Mutex
+	b      []byte
+	wanted string        // that somebody waits for, and
+	said   chan struct{} // is closed when it was printed
 }
 
 func (t *tail) Write(b []byte) (int, error) {
@@ -37,7 +41,20 @@ func (t *tail) Write(b []byte) (int, error) {
 	defer t.mu.Unlock()
 	t.b = append(t.b, b...)
 	t.b = t.b[max(0, len(t.b)-most):]
+	if t.said != nil && bytes.Contains(b, []byte(t.wanted)) {
+		close(t.said)
+		t.said = nil
+	}
 	return len(b), nil
+}
+
+// await returns what is closed when a text is printed from now on. A program writes a line of its
+// log at once.
+func (t *tail) await(text string) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted, t.said = text, make(chan struct{})
+	return t.said
 }
 
 func (t *tail) String() string {
@@ -65,6 +82,7 @@ func start(ctx context.Context, h Hop, f Form, env []string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	// Should this process die, what it started dies too.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -73,6 +91,7 @@ func start(ctx context.Context, h Hop, f Form, env []string) (*process, error) {
 		p.stop()
 		return nil, err
 	}
+	p.took = time.Since(began)
 	p.pids = family(p.cmd.Process.Pid)
 	return p, nil
 }
@@ -91,7 +110,7 @@ func (p *process) accepts(ctx context.Context, address string) error {
 			return fmt.Errorf("it ended at once: %s", p.output.String())
 		case <-ctx.Done():
 			return fmt.Errorf("it does not listen on %s: %w; %s", address, ctx.Err(), p.output.String())
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
@@ -103,8 +122,24 @@ func listening(address string) bool {
 		return false
 	}
 	for name, zeros := range map[string]int{"/proc/net/tcp": 8, "/proc/net/tcp6": 32} {
-		want := fmt.Sprintf(":%04X %s:0000 0A ", a.Port, strings.Repeat("0", zeros))
-		if table, err := os.ReadFile(name); err == nil && strings.Contains(string(table), want) {
+		if listens(name, fmt.Sprintf(":%04X %s:0000 0A ", a.Port, strings.Repeat("0", zeros))) {
+			return true
+		}
+	}
+	return false
+}
+
+// listens looks for a socket in a table of the kernel's. Those that listen stand first in it; after
+// them may come many thousands that closed a moment ago, which are not read.
+func listens(table, want string) bool {
+	f, err := os.Open(table)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan(); lines.Scan() && strings.Contains(lines.Text(), ":0000 0A "); { // after its head
+		if strings.Contains(lines.Text(), want) {
 			return true
 		}
 	}

@@ -19,6 +19,8 @@ type Report struct {
 	LeftOut  []string  `json:"left_out"` // each with why
 	Cells    []*Cell   `json:"cells"`
 	Ratios   []Ratio   `json:"ratios"`
+	Sweeps   []*Sweep  `json:"sweeps,omitempty"`
+	Sizing   []Sizing  `json:"sizing,omitempty"`
 	Problems []string  `json:"problems,omitempty"`
 	Soak     *Soaked   `json:"soak,omitempty"` // of a long run; it measures nothing else
 }
@@ -43,10 +45,13 @@ type Setting struct {
 // Cell is what the rounds of one gateway in one setting measured.
 type Cell struct {
 	Setting
-	Peer     string               `json:"peer"`
-	Rate     float64              `json:"rate,omitempty"` // arrivals a second of an open loop
-	Measures map[string]*Measured `json:"measures"`
+	Peer     string  `json:"peer"`
+	Rate     float64 `json:"rate,omitempty"` // arrivals a second of an open loop
+	Measures Figures `json:"measures"`
 }
+
+// Figures are what was measured, by the name of the measure.
+type Figures map[string]*Measured
 
 // Measured is one measure over the rounds.
 type Measured struct {
@@ -77,27 +82,34 @@ var measures = []struct {
 	{name: "p99", about: "latency, 99th percentile"},
 	{name: "p99.9", about: "latency, 99.9th percentile"},
 	{name: "memory", about: "resident memory per idle connection"},
+	{name: "object", about: "processor time of an object"},
+	{name: "connect", about: "processor time of a new connection"},
+	{name: "start", about: "time from its start until it listens"},
+	{name: "reload", about: "time of a reload"},
+	{name: "resident", about: "resident memory"},
 	{name: "peak", about: "the largest resident set so far"},
 }
 
 func moreIsBetter(measure string) bool { return measure == "throughput" }
 
-// put adds a round's value to a cell.
-func (c *Cell) put(measure, unit string, value float64) {
+// put adds a round's value.
+func (f *Figures) put(measure, unit string, value float64) {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return
 	}
-	if c.Measures == nil {
-		c.Measures = map[string]*Measured{}
+	if *f == nil {
+		*f = Figures{}
 	}
-	m := c.Measures[measure]
+	m := (*f)[measure]
 	if m == nil {
 		m = &Measured{Unit: unit}
-		c.Measures[measure] = m
+		(*f)[measure] = m
 	}
 	m.Rounds = append(m.Rounds, value)
 	m.Summary = summarize(m.Rounds, moreIsBetter(measure))
 }
+
+func (c *Cell) put(measure, unit string, value float64) { c.Measures.put(measure, unit, value) }
 
 // cell returns the cell of a setting and a gateway, made if need be.
 func (r *Report) cell(s Setting, peer string) *Cell {

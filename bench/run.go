@@ -33,6 +33,7 @@ type Options struct {
 type Size struct {
 	Bytes    int64         // of a bulk object
 	Objects  int           // of a study
+	Messages int           // of an exchange whose requests are bounded
 	Duration time.Duration // of what runs for a while
 }
 
@@ -101,16 +102,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "cordon-bench-")
+	b, err := newBench(o)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{Options: o, dir: dir, report: &Report{Started: time.Now(), Command: o.Command, Version: o.Version,
-		LeftOut: []string{}, Cells: []*Cell{}, Ratios: []Ratio{}, Machine: thisMachine(), Terms: "TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 certificates, both sides verified"}}
-	if b.pki, err = newPKI(dir); err != nil {
-		return nil, err
-	}
+	defer os.RemoveAll(b.dir)
 	if o.Corpus != "" {
 		if b.objects, err = corpus(o.Corpus); err != nil {
 			return nil, err
@@ -127,6 +123,21 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	b.report.Seconds = time.Since(b.report.Started).Seconds()
 	b.report.finish()
 	return b.report, nil
+}
+
+// newBench begins a run; its directory is the caller's to remove.
+func newBench(o Options) (*bench, error) {
+	dir, err := os.MkdirTemp("", "cordon-bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{Options: o, dir: dir, report: &Report{Started: time.Now(), Command: o.Command, Version: o.Version,
+		LeftOut: []string{}, Cells: []*Cell{}, Ratios: []Ratio{}, Machine: thisMachine(), Terms: "TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 certificates, both sides verified"}}
+	if b.pki, err = newPKI(dir); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	return b, nil
 }
 
 // choose returns the workloads that were asked for.

@@ -168,7 +168,7 @@ func (s *stage) hop(ctx context.Context, c *contender, role Role, target string)
 		h.Profile = filepath.Join(s.Profile, fmt.Sprintf("%s-%s.pprof", s.workload.Name, role))
 	}
 	f := c.form(h)
-	s.report.Peers[c.tested].Forms[string(role)+" "+s.workload.Protocol] = f
+	s.report.Peers[c.tested].Forms[string(role)+" "+s.workload.Protocol] = abridged(f)
 	p, err := start(ctx, h, f, c.env)
 	return p, h.Listen, err
 }

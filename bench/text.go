@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -13,14 +14,14 @@ func (r *Report) WriteText(w io.Writer) error {
 		return r.Soak.writeText(w, r.Problems)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval]; * the best of the others)\n")
-	for _, s := range r.settings() {
-		rows := r.table(s)
-		if len(rows) < 2 {
-			continue
-		}
-		fmt.Fprintf(t, "\n%s\n", s)
-		for _, row := range rows {
+	if len(r.Sweeps) > 0 {
+		fmt.Fprintf(t, "How the cost of Cordon, inspecting every byte, grows (the fast quartile of the rounds)\n")
+	} else {
+		fmt.Fprintf(t, "Cordon, inspecting every byte, beside what inspects nothing (ratios of one run; [95 %% interval]; * the best of the others)\n")
+	}
+	for _, table := range r.tables() {
+		fmt.Fprintf(t, "\n%s\n", table.title)
+		for _, row := range table.rows {
 			fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
 		}
 	}
@@ -34,6 +35,24 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "PROBLEM: %s\n", text)
 	}
 	return t.Flush()
+}
+
+// titled is a table with its title.
+type titled struct {
+	title, about string
+	rows         [][]string // its head first
+}
+
+// tables are all that a report has in figures.
+func (r *Report) tables() (list []titled) {
+	for _, s := range r.settings() {
+		list = append(list, titled{title: s.String(), rows: r.table(s)})
+	}
+	for _, s := range r.Sweeps {
+		list = append(list, titled{s.Name, s.About, s.table()})
+	}
+	list = append(list, titled{title: "sizing", rows: sizingTable(r.Sizing)})
+	return slices.DeleteFunc(list, func(t titled) bool { return len(t.rows) < 2 })
 }
 
 func (s Setting) String() string {
@@ -75,7 +94,7 @@ func (r *Report) table(s Setting) (rows [][]string) {
 			if unitOf(cells, m.name) == "" {
 				continue
 			}
-			row = append(row, c.show(m.name)+r.against(c, m.name))
+			row = append(row, c.Measures.show(m.name)+r.against(c, m.name))
 		}
 		rows = append(rows, row)
 	}
@@ -91,8 +110,8 @@ func unitOf(cells []*Cell, measure string) string {
 	return ""
 }
 
-func (c *Cell) show(measure string) string {
-	m := c.Measures[measure]
+func (f Figures) show(measure string) string {
+	m := f[measure]
 	if m == nil {
 		return "-"
 	}

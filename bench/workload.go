@@ -47,9 +47,10 @@ type Load struct {
 	Connections int
 	Rate        float64       // arrivals a second; 0: closed loop
 	Bytes       int64         // of a bulk object
-	Count       int           // of objects
+	Count       int           // of objects, or of requests where their number is bounded
 	Objects     []object      // instead of generated ones
 	Duration    time.Duration // of what runs for a while
+	Ready       func()        // called when the connections are open, before requests that count
 	Holding     func()        // called while idle connections are held
 	Programs    programs      // of a load that another program sends
 }

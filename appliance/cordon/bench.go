@@ -31,15 +31,10 @@ with charts, a Markdown table and the figures as JSON are written to a directory
 			if b.Self, err = os.Executable(); err != nil {
 				return err
 			}
-			if b.Profile != "" {
-				if b.Profile, err = filepath.Abs(b.Profile); err == nil {
-					err = os.MkdirAll(b.Profile, 0o755)
-				}
-				if err != nil {
-					return err
-				}
+			if err := prepare(&b.Profile); err != nil {
+				return err
 			}
-			b.Command = strings.Join(append([]string{"cordon"}, os.Args[1:]...), " ")
+			b.Command = typed()
 			r, err := bench.Run(cmd.Context(), b)
 			if err != nil {
 				return err
@@ -58,7 +53,57 @@ with charts, a Markdown table and the figures as JSON are written to a directory
 	f.StringVar(&b.Corpus, "corpus", "", "`directory` of DICOM files to send as the study")
 	f.StringVar(&b.Profile, "profile", "", "`directory` for CPU profiles of Cordon")
 	f.StringVar(&report, "report", "", "`directory` for report.html, report.md and report.json")
-	cmd.AddCommand(newBenchLoad(o), newBenchSink(o), newBenchFlood(o), newBenchSoak(o))
+	cmd.AddCommand(newBenchScale(o), newBenchLoad(o), newBenchSink(o), newBenchFlood(o), newBenchSoak(o))
+	return cmd
+}
+
+// prepare makes the directory for profiles, when there is to be one.
+func prepare(dir *string) (err error) {
+	if *dir == "" {
+		return nil
+	}
+	if *dir, err = filepath.Abs(*dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(*dir, 0o755)
+}
+
+// typed is the command line, for a report.
+func typed() string { return strings.Join(append([]string{"cordon"}, os.Args[1:]...), " ") }
+
+func newBenchScale(o *options) *cobra.Command {
+	b := bench.ScaleOptions{Options: bench.Options{Version: version, Progress: os.Stderr}}
+	var report string
+	cmd := &cobra.Command{
+		Use: "scale", Short: "Measure how cost grows with devices, connections, object size and cores",
+		Long: `Run Cordon alone, inspecting in enforce with audit to a file and metrics on, and measure how its
+cost grows: with the number of devices (start, reload, memory, messages, new connections), of open
+connections, with the size of objects, and with cores. A table of what a box needs is computed from
+these figures. With --report a page with charts, a Markdown table and the figures as JSON are
+written to a directory.
+
+It takes about three minutes.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if b.Self, err = os.Executable(); err != nil {
+				return err
+			}
+			if err := prepare(&b.Profile); err != nil {
+				return err
+			}
+			b.Command = typed()
+			r, err := bench.RunScale(cmd.Context(), b)
+			if err != nil {
+				return err
+			}
+			return show(cmd, o, r, report)
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&b.Rounds, "rounds", 0, "`number` of rounds (default 3)")
+	f.StringSliceVar(&b.Sweeps, "sweep", nil, "`names` of what grows: devices, connections, object-size, cores-dicom, cores-hl7 (default: all)")
+	f.StringVar(&b.Profile, "profile", "", "`directory` for CPU profiles of Cordon, one for each point")
+	f.StringVar(&report, "report", "", "`directory` for report.html, report.md and report.json")
 	return cmd
 }
 
