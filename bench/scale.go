@@ -98,12 +98,12 @@ type scale struct {
 }
 
 // Sizes of a point. Objects are as many as their size lets into Bytes, and no more than Objects.
-var scaleSize = Size{Bytes: 512 << 20, Objects: 5000, Messages: 100_000, Duration: 300 * time.Millisecond}
+var scaleSize = Size{Bytes: 512 << 20, Objects: 5000, Messages: 50_000, Duration: 300 * time.Millisecond}
 
 // RunScale measures how the cost of Cordon grows with devices, connections, object size and cores.
 func RunScale(ctx context.Context, o ScaleOptions) (*Report, error) {
 	if o.Rounds == 0 {
-		o.Rounds = 3
+		o.Rounds = 5
 	}
 	if o.Size == (Size{}) {
 		o.Size = scaleSize

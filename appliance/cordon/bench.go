@@ -100,7 +100,7 @@ It takes about three minutes.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&b.Rounds, "rounds", 0, "`number` of rounds (default 3)")
+	f.IntVar(&b.Rounds, "rounds", 0, "`number` of rounds (default 5)")
 	f.StringSliceVar(&b.Sweeps, "sweep", nil, "`names` of what grows: devices, connections, object-size, cores-dicom, cores-hl7 (default: all)")
 	f.StringVar(&b.Profile, "profile", "", "`directory` for CPU profiles of Cordon, one for each point")
 	f.StringVar(&report, "report", "", "`directory` for report.html, report.md and report.json")
