@@ -32,6 +32,9 @@ func lines(points []*Point, measure string) template.HTML {
 	var b, line strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(measure))
 	fmt.Fprintf(&b, `<path class="frame" d="M%d %dV%dH%d"/>`, left, top, height-bottom, width-right)
+	if y.log {
+		fmt.Fprintf(&b, `<text x="0" y="%d">log</text>`, top)
+	}
 	for i, p := range with {
 		m := p.Measures[measure]
 		px, py := x.place(float64(p.At)), y.place(m.Fast)

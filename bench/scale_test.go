@@ -241,6 +241,14 @@ func TestSweepsStandInEveryForm(t *testing.T) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
+	growing := &Sweep{Points: []*Point{{At: 1, Label: "1"}, {At: 100, Label: "100"}}}
+	for _, p := range growing.Points {
+		p.Measures.put("reload", "ms", float64(p.At))
+		p.Measures.put("cpu", "µs/message", 7)
+	}
+	if !strings.Contains(string(lines(growing.Points, "reload")), ">log<") || strings.Contains(string(lines(growing.Points, "cpu")), ">log<") {
+		t.Error("a measure that grows a hundredfold is drawn by factors, one that stays is not; the chart says which")
+	}
 	for form, want := range map[*bytes.Buffer][]string{
 		&page:  {"How the cost of inspection grows", "Cost by open connections (connections)", `<path class="line" d="M`, "5,000 connections, idle", "<details open>"},
 		&table: {"**connections**: messages", "| open connections | cpu µs/message | resident MiB | peak MiB |", "| 5,000 | 20.0 | 120 | 240 |", "| 5,000 connections, idle | - | 120 |"},
