@@ -216,7 +216,7 @@ func (s *scale) gateway(ctx context.Context, w *Workload, change func(*Peer)) (*
 	return st, st.gateways[0], nil
 }
 
-// fresh measures on a gateway that was just started, after a small load that shows that it works.
+// fresh measures on a gateway that was just started.
 func (s *scale) fresh(ctx context.Context, w *Workload, change func(*Peer), measure func(*stage, *gateway) error) error {
 	st, g, err := s.gateway(ctx, w, change)
 	if err != nil {
