@@ -53,17 +53,20 @@ const (
 	None   = "none"
 )
 
+// classical keeps a Go program from generating post-quantum key shares, which nothing in a bench
+// answers. Other programs do not heed it.
+var classical = []string{"GODEBUG=tlsmlkem=0"}
+
 // peers is the one place where a gateway to measure against is registered; Cordon itself first.
 func peers(self string) []*Peer {
 	return []*Peer{
 		{Name: None, About: "no gateway: load and sink connected directly"},
-		{Name: Cordon, About: "inspecting: mode enforce, audit to a file, metrics on", program: self, version: []string{"version"}, form: cordonForm},
-		{Name: Blind, About: "Cordon passing every byte unread", program: self, version: []string{"version"}, form: blindForm},
+		{Name: Cordon, About: "inspecting: mode enforce, audit to a file, metrics on", program: self, version: []string{"version"}, form: cordonForm, env: classical},
+		{Name: Blind, About: "Cordon passing every byte unread", program: self, version: []string{"version"}, form: blindForm, env: classical},
 		{Name: "stunnel", About: "TCP_NODELAY on", program: "stunnel4", version: []string{"-version"}, form: stunnelForm},
 		{Name: "haproxy", About: "TCP mode, 64 KiB buffers", program: "haproxy", version: []string{"-v"}, form: haproxyForm},
 		{Name: "nginx", About: "stream module, 64 KiB buffers", program: "nginx", version: []string{"-v"}, form: nginxForm},
-		{Name: "ghostunnel", About: "defaults", program: "ghostunnel", version: []string{"--version"}, form: ghostunnelForm,
-			env: []string{"GODEBUG=tlsmlkem=0"}},
+		{Name: "ghostunnel", About: "defaults", program: "ghostunnel", version: []string{"--version"}, form: ghostunnelForm, env: classical},
 		{Name: "dcmtk-tls", About: "no gateway: dcmtk's own TLS at both ends", program: "storescu", version: []string{"--version"}, secure: true,
 			fits: func(w *Workload, _ Role) bool { return w.dcmtk }},
 		{Name: "orthanc", About: "as a router: stores, answers, then passes on", program: "Orthanc", version: []string{"--version"}, form: orthancForm,
@@ -82,7 +85,7 @@ func Custom(spec string) (*Peer, error) {
 	if !ok || name == "" || len(words) == 0 {
 		return nil, fmt.Errorf("--peer %q is not NAME=COMMAND with {listen} and {target} in the command", spec)
 	}
-	return &Peer{Name: name, About: "given on the command line", program: words[0], form: func(h Hop) Form {
+	return &Peer{Name: name, About: "given on the command line", program: words[0], env: classical, form: func(h Hop) Form {
 		fill := strings.NewReplacer("{listen}", h.Listen, "{target}", h.Target, "{ca}", h.CA,
 			"{cert}", h.Cert, "{key}", h.Key, "{role}", string(h.Role))
 		var f Form
