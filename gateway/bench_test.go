@@ -153,3 +153,22 @@ func BenchmarkPumpHL7(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkConnect connects, sends one message, takes its acknowledgment and ends in each round.
+func BenchmarkConnect(b *testing.B) {
+	r := &hl7end.Receiver{}
+	server := benchServer(b, func(c net.Conn) { defer c.Close(); hl7end.Serve(c, r.Handle) })
+	address := benchGateway(b, "hl7", "[message: ORU^R01]", server)
+	message := []byte("MSH|^~\\&|LAB|BENCH|HIS|BENCH|20260101120000||ORU^R01^ORU_R01|1|P|2.5.1\rOBX|1|TX|1||x\r")
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_, err = hl7end.NewClient(c).Send(message)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+	}
+}
