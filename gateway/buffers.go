@@ -1,49 +1,12 @@
 package gateway
 
 import (
-	"sync"
 	"sync/atomic"
+
+	"cordon/tunnels/buffer"
 )
 
-// readSize is how much one read may bring: larger reads save no more system calls worth having.
-const readSize = 128 << 10 // bytes
-
-// buffers are pools of memory for windows: of readSize, and of each doubling of it up to 8 MiB.
-// What is larger is rare and goes back to the collector.
-var buffers [7]sync.Pool
-
-func init() {
-	for i := range buffers {
-		buffers[i].New = func() any { b := make([]byte, readSize<<i); return &b }
-	}
-}
-
-// classOf returns the pool for buffers of a size; nil when there is none.
-func classOf(size int) *sync.Pool {
-	for i := range buffers {
-		if size == readSize<<i {
-			return &buffers[i]
-		}
-	}
-	return nil
-}
-
-// takeBuffer returns a buffer of a size.
-func takeBuffer(size int) *[]byte {
-	if p := classOf(size); p != nil {
-		return p.Get().(*[]byte)
-	}
-	b := make([]byte, size)
-	return &b
-}
-
-func giveBuffer(b *[]byte) {
-	if p := classOf(len(*b)); p != nil {
-		p.Put(b)
-	}
-}
-
-// budget is the memory that windows beyond readSize may take, over all sessions.
+// budget is the memory that windows beyond a small buffer may take, over all sessions.
 type budget struct {
 	limit atomic.Int64 // bytes
 	used  atomic.Int64
@@ -57,17 +20,27 @@ func (b *budget) take(n int64) bool {
 	return true
 }
 
+// takeHalf is take for what is convenient only: it leaves half of the budget to what is needed.
+func (b *budget) takeHalf(n int64) bool {
+	if b.used.Add(n) > b.limit.Load()/2 {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
 func (b *budget) give(n int64) { b.used.Add(-n) }
 
 // window holds the bytes of one side that are not settled yet. It has no memory while it is
-// empty. It starts with a pooled buffer and doubles as bytes arrive, never because a length was
-// declared.
+// empty. It starts with a buffer as large as reads have been, and doubles as bytes arrive, never
+// because a length was declared.
 type window struct {
 	buf        []byte
 	memory     *[]byte // that buf is; nil for none
 	start, end int
 	extra      int64 // bytes taken from the budget
 	budget     *budget
+	appetite   buffer.Appetite
 }
 
 // bytes returns what is not settled.
@@ -86,20 +59,35 @@ func (w *window) consume(n int) {
 // free frees the memory of an empty window.
 func (w *window) free() {
 	if w.memory != nil {
-		giveBuffer(w.memory)
+		buffer.Give(w.memory)
 	}
 	if w.extra > 0 {
 		w.budget.give(w.extra)
 	}
-	*w = window{budget: w.budget}
+	*w = window{budget: w.budget, appetite: w.appetite}
 }
 
 // Get gives an empty window's memory to read into; Put takes it back. They make a window the
 // tunnels.Memory of a lazy read.
 func (w *window) Get() []byte {
-	w.memory = takeBuffer(readSize)
-	w.buf = *w.memory
+	size := w.appetite.Size()
+	if more := int64(size); size > buffer.Small {
+		if w.budget.takeHalf(more) {
+			w.extra = more
+		} else {
+			size = buffer.Small
+		}
+	}
+	w.hold(buffer.Take(size))
 	return w.buf
+}
+
+func (w *window) hold(memory *[]byte) { w.memory, w.buf = memory, *memory }
+
+// fed notes that a read brought n bytes into room for so many.
+func (w *window) fed(n, room int) {
+	w.end += n
+	w.appetite.Fed(n, room)
 }
 
 func (w *window) Put() { w.free() }
@@ -115,7 +103,8 @@ const (
 
 // room returns memory to read into, after making some.
 func (w *window) room(limit int) ([]byte, grown) {
-	if w.buf == nil {
+	if w.len() == 0 && len(w.buf) < w.appetite.Size() {
+		w.free()
 		w.Get()
 	}
 	if w.end < len(w.buf) && (w.start == 0 || w.end <= len(w.buf)/2) {
@@ -131,18 +120,19 @@ func (w *window) room(limit int) ([]byte, grown) {
 	if w.len() >= limit {
 		return nil, atCap
 	}
-	size := min(2*len(w.buf), max(limit, readSize))
+	size := min(2*len(w.buf), max(limit, buffer.Small))
 	more := int64(size)
 	if !w.budget.take(more) {
 		return nil, overBudget
 	}
-	bigger := takeBuffer(size)
+	bigger := buffer.Take(size)
 	copy(*bigger, w.buf[:w.end])
-	giveBuffer(w.memory)
+	buffer.Give(w.memory)
 	if w.extra > 0 {
 		w.budget.give(w.extra)
 	}
-	w.memory, w.buf, w.extra = bigger, *bigger, more
+	w.hold(bigger)
+	w.extra = more
 	return w.buf[w.end:], roomy
 }
 

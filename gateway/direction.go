@@ -8,6 +8,7 @@ import (
 	"cordon/protocols"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
+	"cordon/tunnels/buffer"
 )
 
 // direction reads one side of a session and carries out what the conversation plans for it.
@@ -55,36 +56,42 @@ func (d *direction) run() {
 	}
 }
 
-// fill waits for bytes and appends them to the window. The window takes memory only when there
-// is something to read.
+// fill waits for bytes and appends them to the window.
 func (d *direction) fill() error {
-	conn := d.s.legs[d.side].conn
 	for {
-		var n, room int
-		var err error
-		if lazy, ok := conn.(tunnels.Lazy); ok && d.win.len() == 0 {
-			d.win.free()
-			n, err = lazy.ReadLazy(&d.win)
-			room = readSize
-		} else {
-			buf, how := d.win.room(int(d.s.windowCap.Load()))
-			if how != roomy {
-				d.overflow(how)
-				continue
-			}
-			n, err = conn.Read(buf)
-			room = len(buf)
-		}
-		d.full = n == room
-		d.win.end += n
-		d.s.progress.Add(int64(n))
-		if n > 0 {
+		n, how, err := d.read(int(d.s.windowCap.Load()))
+		switch {
+		case how != roomy:
+			d.overflow(how)
+		case n > 0:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 	}
+}
+
+// read reads once, where a window that holds less than limit has room. An empty window takes
+// memory only when there is something to read.
+func (d *direction) read(limit int) (n int, how grown, err error) {
+	conn := d.s.legs[d.side].conn
+	var room int
+	if lazy, ok := conn.(tunnels.Lazy); ok && d.win.len() == 0 {
+		d.win.free()
+		n, err = lazy.ReadLazy(&d.win)
+		room = len(d.win.buf)
+	} else {
+		buf, how := d.win.room(limit)
+		if how != roomy {
+			return 0, how, nil
+		}
+		n, err = conn.Read(buf)
+		room = len(buf)
+	}
+	d.full = n == room
+	d.win.fed(n, room)
+	d.s.progress.Add(int64(n))
+	return n, roomy, err
 }
 
 // overflow tells the conversation that it holds too much and forgets what was held.
@@ -254,12 +261,9 @@ func (d *direction) drop(n int64) {
 func (d *direction) more() bool {
 	d.streaming.Store(true)
 	defer d.streaming.Store(false)
-	room, how := d.win.room(readSize)
+	n, how, err := d.read(buffer.Small)
 	if how != roomy {
 		return false
 	}
-	n, err := d.s.legs[d.side].conn.Read(room)
-	d.win.end += n
-	d.s.progress.Add(int64(n))
 	return n > 0 || err == nil // the error comes again in fill
 }

@@ -16,6 +16,7 @@ import (
 	"cordon/protocols"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
+	"cordon/tunnels/buffer"
 )
 
 // rig is a gateway with one session over connections in memory, and both peers of it.
@@ -301,7 +302,7 @@ func TestBackpressure(t *testing.T) {
 			t.Fatalf("device wrote all %d bytes though nobody reads", n)
 		default:
 		}
-		if n := len(r.s.near.win.buf); n > readSize {
+		if n := len(r.s.near.win.buf); n > buffer.Large {
 			t.Errorf("window grew to %d bytes", n)
 		}
 		var total int

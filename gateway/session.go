@@ -20,6 +20,7 @@ import (
 	"cordon/protocols/raw"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
+	"cordon/tunnels/buffer"
 )
 
 // session is one connection of a device (or of a server, for flows toward devices), the
@@ -109,10 +110,10 @@ func (s *session) limits() policy.Limits {
 func (s *session) capWindows() {
 	l := s.limits()
 	if s.listener.Protocol == policy.HL7 {
-		s.windowCap.Store(int64(l.Message + readSize))
+		s.windowCap.Store(int64(l.Message + buffer.Large))
 		return
 	}
-	s.windowCap.Store(int64(l.Hold + l.MaxPDU + readSize))
+	s.windowCap.Store(int64(l.Hold + l.MaxPDU + buffer.Large))
 }
 
 // run reads the near side until the session is over. The far side has a goroutine of its own

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cordon/tunnels"
+	"cordon/tunnels/buffer"
 	"cordon/tunnels/tcp"
 )
 
@@ -17,17 +18,13 @@ const (
 	recordHeader = 5                      // bytes of a TLS record's header (RFC 8446 §5.1)
 	maxPlaintext = 16 << 10               // bytes of one TLS record's content
 	maxRecord    = maxPlaintext + 5 + 256 // bytes on the wire, header included (RFC 8446 §5.2)
-	readSize     = 128 << 10              // bytes read from the socket at once
 	writeSize    = 16 * maxRecord         // bytes gathered for one write to the socket: 256 KiB of content
 	maxHandshake = 64 << 10               // bytes that a peer may send to prove who it is; crypto/tls would hold 256 KiB of a certificate
 )
 
 // Buffers are taken while bytes are in them and given back when they are empty, so that an idle
 // connection holds none.
-var (
-	readPool  = sync.Pool{New: func() any { return new([readSize]byte) }}
-	writePool = sync.Pool{New: func() any { return new([writeSize]byte) }}
-)
+var writePool = sync.Pool{New: func() any { return new([writeSize]byte) }}
 
 // mode says what Read does when its buffer is empty.
 type mode uint8
@@ -47,10 +44,11 @@ type record struct {
 	*tcp.Conn
 
 	mode   mode
-	in     *[readSize]byte // nil when empty
-	unread []byte          // of in
-	cut    bool            // the peer sent a FIN; crypto/tls asked for more
-	late   error           // what await found instead of bytes
+	in     *[]byte // nil when empty
+	unread []byte  // of in
+	hunger buffer.Appetite
+	cut    bool  // the peer sent a FIN; crypto/tls asked for more
+	late   error // what await found instead of bytes
 
 	handshaking bool // a record a read, see one
 	rest        int  // bytes of the record at hand that are still to come
@@ -115,8 +113,8 @@ func (r *record) Read(p []byte) (int, error) {
 		}
 	}
 	if r.unread = r.unread[n:]; len(r.unread) == 0 {
-		readPool.Put(r.in)
-		r.in, r.unread = nil, nil
+		r.Put()
+		r.unread = nil
 	}
 	return n, nil
 }
@@ -147,30 +145,34 @@ func (r *record) await() {
 		r.late = err
 		return
 	}
-	r.unread = r.in[:n]
+	r.took(n)
 }
 
 // Get gives the buffer to read into.
 func (r *record) Get() []byte {
-	r.in = readPool.Get().(*[readSize]byte)
-	return r.in[:]
+	r.in = buffer.Take(r.hunger.Size())
+	return *r.in
 }
 
-// Put takes it back: nothing was there.
+// Put takes it back.
 func (r *record) Put() {
-	readPool.Put(r.in)
+	buffer.Give(r.in)
 	r.in = nil
+}
+
+func (r *record) took(n int) {
+	r.unread = (*r.in)[:n]
+	r.hunger.Fed(n, len(*r.in))
 }
 
 // fill takes from the socket what is there.
 func (r *record) fill() error {
-	in := readPool.Get().(*[readSize]byte)
-	n, err := r.TryRead(in[:])
+	n, err := r.TryRead(r.Get())
 	if err != nil {
-		readPool.Put(in)
+		r.Put()
 		return err
 	}
-	r.in, r.unread = in, in[:n]
+	r.took(n)
 	return nil
 }
 
