@@ -297,6 +297,9 @@ func (s *Session) find(from protocols.Side, id uint16, final bool) *Flow {
 	return nil
 }
 
+// Title returns the AE title that the other side knows an application entity by.
+func (s *Session) Title(protocols.Side, []byte) string { return "" }
+
 // Needs says how far into the data set of a command the rules look.
 func (s *Session) Needs(c *dicom.Command) dicom.Tag {
 	if f := s.last[c.From]; f != nil {

@@ -266,6 +266,18 @@ func (a *AssociateRQ) Facts(out *Association) {
 		ImplementationUID:  a.User.ImplementationUID,
 		ImplementationName: a.User.ImplementationName,
 		UserIdentityType:   a.User.Identity.Type,
+		HasAsync:           a.User.HasAsync,
+		AsyncInvoked:       a.User.AsyncInvoked,
+		AsyncPerformed:     a.User.AsyncPerformed,
+	}
+	for i := range out.Contexts {
+		pc := &out.Contexts[i]
+		pc.SCU, pc.SCP, pc.HasRole = true, false, false
+		for _, r := range a.User.Roles {
+			if string(r.SOPClass) == string(pc.Abstract) {
+				pc.SCU, pc.SCP, pc.HasRole = r.SCU, r.SCP, true
+			}
+		}
 	}
 }
 

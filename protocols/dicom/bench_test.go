@@ -15,6 +15,7 @@ type allowing struct{}
 func (allowing) Associate(*Association, *protocols.Verdict)                             {}
 func (allowing) Context(*Association, *PresentationContext, []bool, *protocols.Verdict) {}
 func (allowing) Command(*Command, *protocols.Verdict)                                   {}
+func (allowing) Title(protocols.Side, []byte) string                                    { return "" }
 func (allowing) Needs(*Command) Tag                                                     { return TagStudyInstanceUID }
 func (allowing) DataSet(*Command, *DataSet, *protocols.Verdict)                         {}
 func (allowing) Breach(code reason.Code, v *protocols.Verdict)                          { v.Refuse(code, "") }

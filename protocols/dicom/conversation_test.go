@@ -40,6 +40,8 @@ func (r *script) Command(c *Command, v *protocols.Verdict) {
 	}
 }
 
+func (r *script) Title(protocols.Side, []byte) string { return "" }
+
 func (r *script) Needs(c *Command) Tag {
 	if c.Field == CStoreRQ {
 		return r.needs

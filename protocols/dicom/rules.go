@@ -20,14 +20,16 @@ type Rules interface {
 	// Refused with reason.DICOMTransferSyntax the context is answered with result 4 (transfer
 	// syntaxes not supported), with any other reason with result 3 (abstract syntax not
 	// supported). It may keep a context and narrow it: keep[i] false takes Transfer[i] away
-	// (all are true when it is called).
+	// (all are true when it is called). Clearing pc.SCU or pc.SCP takes a proposed role away; a
+	// context that is left without a role is refused.
 	Context(a *Association, pc *PresentationContext, keep []bool, v *protocols.Verdict)
 
 	// Command judges a command set, request or response, from either side.
 	Command(c *Command, v *protocols.Verdict)
 
 	// Needs returns how far into the data set of a command that Command allowed the rules want
-	// to look: the last tag they read, 0 for not at all.
+	// to look: the last tag they read, 0 for not at all. Pixel Data (7FE0,0010) is read as far as
+	// its length and, when encapsulated, its offset table and first fragment headers.
 	Needs(c *Command) Tag
 
 	// DataSet judges what was read of a data set up to that tag. Its message is the one last
@@ -37,6 +39,11 @@ type Rules interface {
 	// Breach judges something that PS3.7 or PS3.8 forbids but that could be passed on, such as a
 	// response that nobody asked for. Enforcing rules refuse with the given code.
 	Breach(code reason.Code, v *protocols.Verdict)
+
+	// Title returns the AE title that the other side knows an application entity by, where the
+	// side that names it uses one that it had before; "" where both use the same. It is asked
+	// about Move Destination, Move Originator and Retrieve AE Title.
+	Title(from protocols.Side, title []byte) string
 }
 
 // Tag is a data element tag: group in the upper, element in the lower 16 bits.
@@ -61,10 +68,15 @@ type Association struct {
 	ImplementationUID  []byte // Implementation Class UID (PS3.7 D.3.3.2)
 	ImplementationName []byte // Implementation Version Name, trimmed
 	UserIdentityType   uint8  // PS3.7 D.3.3.7; 0: none
+	HasAsync           bool   // asynchronous operations window; absent means 1 and 1 (D11)
+	AsyncInvoked       uint16 // requests that the requestor may leave outstanding; 0: no limit
+	AsyncPerformed     uint16 // likewise, the acceptor
 
 	// CallAs, when set by Rules.Associate (with a verdict of Rewrite), is the AE title that the
 	// server is called by, at most 16 bytes. The device sees the title it used.
 	CallAs string
+	// CallingAs likewise is the title that the server is told the caller has.
+	CallingAs string
 }
 
 // PresentationContext holds one proposed presentation context (PS3.8 §9.3.2.2).
@@ -72,6 +84,10 @@ type PresentationContext struct {
 	ID       uint8 // odd
 	Abstract []byte
 	Transfer [][]byte // in the order of preference
+	// Roles that the requestor proposes for itself (PS3.7 D.3.3.4): without a role selection item
+	// SCU alone.
+	SCU, SCP bool
+	HasRole  bool // there is such an item
 }
 
 // Command holds the facts of a command set (PS3.7 §6.3, §9.3, §10.3).
@@ -93,19 +109,87 @@ type Command struct {
 	OriginatorID uint16 // Move Originator Message ID (0000,1031)
 	TypeID       uint16 // Event Type ID (0000,1002) or Action Type ID (0000,1008)
 	InstanceSafe bool   // SOPInstance is absent or a valid UID (PS3.5 §9.1), so safe as a name
+
+	// Within is the Command Field of the request that this one is a sub-operation of: C-GET-RQ of
+	// a C-STORE-RQ that the C-GET's acceptor sends on the same association; 0 for none.
+	Within uint16
+	// WithinID is that request's Message ID.
+	WithinID uint16
 }
 
 // Response tells whether the command answers another.
 func (c *Command) Response() bool { return c.Field&0x8000 != 0 && c.Field != CancelRQ }
 
-// DataSet holds what was read of a data set.
+// DataSet holds what was read of a data set, up to the tag that was asked for. Values are raw,
+// trimmed of padding; nil when absent or empty.
 type DataSet struct {
-	SOPClass      []byte // (0008,0016), trimmed; nil when absent
-	SOPInstance   []byte // (0008,0018)
-	StudyInstance []byte // (0020,000D)
-	InstanceSafe  bool   // SOPInstance is absent or a valid UID
-	StudySafe     bool   // StudyInstance is absent or a valid UID
-	Complete      bool   // the data set ended before the tag that was asked for
+	SOPClass       []byte // (0008,0016)
+	SOPInstance    []byte // (0008,0018)
+	StudyInstance  []byte // (0020,000D)
+	SeriesInstance []byte // (0020,000E)
+	Modality       []byte // (0008,0060)
+	CharacterSet   []byte // (0008,0005), all values
+	InstanceSafe   bool   // SOPInstance is absent or a valid UID
+	StudySafe      bool   // StudyInstance is absent or a valid UID
+	SeriesSafe     bool   // SeriesInstance is absent or a valid UID
+
+	Image Image
+	Query Query
+
+	Elements int  // walked over so far, at all depths that were entered
+	Depth    int  // of the deepest sequence entered
+	Complete bool // the data set ended before the tag that was asked for
+	// Mismatch is the first element whose explicit VR is not one that the dictionary gives it
+	// (UN aside); 0 for none.
+	Mismatch Tag
 	// Fault is set when the data set could not be scanned as far as asked.
 	Fault *protocols.Malformed
 }
+
+// Image is what a data set says about its pixels (PS3.3 §C.7.6.3). Numbers are 0 when absent.
+type Image struct {
+	Rows, Columns   uint16 // (0028,0010), (0028,0011)
+	SamplesPerPixel uint16 // (0028,0002)
+	Planar          uint16 // (0028,0006)
+	BitsAllocated   uint16 // (0028,0100)
+	BitsStored      uint16 // (0028,0101)
+	HighBit         uint16 // (0028,0102)
+	Representation  uint16 // (0028,0103)
+	Frames          uint32 // (0028,0008), 1 when absent
+	Photometric     []byte // (0028,0004)
+	FramesBad       bool   // (0028,0008) is no number, or one that does not fit
+	HasPixels       bool   // Pixel Data (7FE0,0010) was reached
+	Encapsulated    bool   // in fragments
+	PixelLength     uint32 // bytes of native Pixel Data
+	OffsetTable     uint32 // bytes of the basic offset table
+	FirstFragment   uint32 // bytes of the first fragment; 0: not reached
+	// Segments is the number that an RLE header says (PS3.5 §G.5), RLESane whether its offsets
+	// ascend within the fragment.
+	Segments uint32
+	RLESane  bool
+}
+
+// Query is what a C-FIND, C-MOVE or C-GET identifier asks (PS3.4 §C.2.2).
+type Query struct {
+	Level []byte // (0008,0052)
+	Keys  []Key  // of the top level, in order, and of worklists one level down; memory is reused
+}
+
+// Key is one attribute of an identifier.
+type Key struct {
+	Tag   Tag
+	Match Match
+}
+
+// Match says how a key matches (PS3.4 §C.2.2.2).
+type Match uint8
+
+const (
+	Universal  Match = iota // zero length: the key is only returned
+	Everything              // nothing but wildcards: matches whatever is there
+	Wildcard                // with * or ? besides other characters
+	Range                   // of dates or times, with a hyphen
+	List                    // of values
+	Single                  // one value
+	Sequence                // a sequence with an item
+)

@@ -79,6 +79,7 @@ func (s *Scanner) DataSet() *DataSet {
 		Fault:         w.fault,
 	}
 	s.facts.InstanceSafe = s.facts.SOPInstance == nil || ValidUID(s.facts.SOPInstance)
+	s.facts.SeriesSafe = true
 	s.facts.StudySafe = s.facts.StudyInstance == nil || ValidUID(s.facts.StudyInstance)
 	return &s.facts
 }
