@@ -14,6 +14,7 @@ import (
 
 	"cordon/gateway/audit"
 	"cordon/policy"
+	"cordon/policy/usage"
 	"cordon/protocols"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
@@ -30,6 +31,8 @@ type Options struct {
 	Watch []string
 	// Version of the program, for status.
 	Version string
+	// Now is the clock that limits per minute and per day go by; nil for the system's.
+	Now func() time.Time
 }
 
 // Gateway hears on listeners and runs the sessions of one box.
@@ -75,6 +78,9 @@ func New(o Options) (*Gateway, error) {
 		opts: o, log: o.Log, store: policy.NewStore(o.Policy), audit: o.Audit, began: time.Now(),
 		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, perPeer: map[string]int{},
 		stopped: make(chan struct{}),
+	}
+	if o.Now != nil {
+		g.store.Usage = usage.NewBook(o.Now)
 	}
 	g.clock.Store(1)
 	g.budget.limit.Store(o.Policy.Box.Budget)
@@ -218,6 +224,7 @@ func (g *Gateway) forget(s *session) {
 	if s.account != nil {
 		s.account.sessions.Add(-1)
 	}
+	s.rules.End()
 	g.mu.Lock()
 	delete(g.sessions, s)
 	if g.perPeer[s.holder]--; g.perPeer[s.holder] <= 0 {

@@ -17,6 +17,7 @@ func (g *Gateway) record(s *session, v *protocols.Verdict) {
 		a = g.unbound(s)
 	}
 	a.note(s, v, now)
+	s.rules.Settle(v)
 	g.put(v, s, s.peer, now)
 }
 

@@ -15,6 +15,7 @@ import (
 // refused, in steady state.
 func TestJudgingDoesNotAllocate(t *testing.T) {
 	s := begun(t, NewStore(site(t, ct1)), "10.0.0.1", "PACS2", "CT1")
+	l := begun(t, NewStore(site(t, limited("instances_per_day: 9999, bytes_per_study: 1GiB", "bytes_per_day: 1GiB, outstanding: 2"))), "10.0.0.1", "PACS2", "CT1")
 	h := connect(t, NewStore(site(t, strings.Replace(lab, "%M", "enforce", 1))), "results", "10.0.0.4")
 	var v protocols.Verdict
 	store, bad := command(dicom.CStoreRQ, ctImage), command(dicom.CStoreRQ, ctImage)
@@ -25,6 +26,7 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
 	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
+	data.StudyInstance = []byte("1.2.840.113619.2.55.3.604688119")
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
 	for name, f := range map[string]func(){
 		"Command":         func() { s.Command(store, &v) },
@@ -32,6 +34,14 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 		"response":        func() { s.Command(answer, &v) },
 		"Needs":           func() { s.Needs(store) },
 		"DataSet":         func() { s.DataSet(store, data, &v) },
+		"limited": func() {
+			v.Reset(protocols.Near)
+			l.Command(store, &v)
+			l.DataSet(store, data, &v)
+			v.Settled = true
+			l.Settle(&v)
+			l.Command(answer, new(protocols.Verdict))
+		},
 		"Message":         func() { h.Message(good, &v) },
 		"Message refused": func() { h.Message(odd, &v) },
 		"Acknowledgment":  func() { h.Acknowledgment(good, &v) },

@@ -50,6 +50,7 @@ func (c *compiler) device(doc *document) {
 }
 
 func (c *compiler) flows(d *deviceFile) {
+	d.Usage = deviceUsage(&d.y.Limits)
 	base := deviceFlows{
 		timers: c.timers(c.defaults.timers, d.y.Timers),
 		limits: c.limits(c.defaults.limits, d.y.Limits),

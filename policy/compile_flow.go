@@ -36,6 +36,7 @@ func (c *compiler) flow(d *deviceFile, name string, y file.Flow, base deviceFlow
 	}
 	f.stateRule = fmt.Sprintf("%s state", d.y.State.At)
 	ok := c.protocol(f)
+	f.Usage = c.flowUsage(f)
 	ok = c.ends(f) && ok
 	ok = c.allow(f) && ok
 	if !ok {

@@ -18,6 +18,8 @@ package policy
 import (
 	"net/netip"
 	"time"
+
+	"cordon/policy/usage"
 )
 
 // Policy is what all files of a site compile to. It is immutable; a reload makes a new one.
@@ -93,8 +95,9 @@ type Device struct {
 	State    string   // active, quarantined, retired
 	// CertFile and KeyFile are the identity that Cordon holds for the device.
 	CertFile, KeyFile string
-	HL7               HL7Name // identify.hl7: what it calls itself in MSH-3 and MSH-4
-	Origin            string  // file:line
+	HL7               HL7Name       // identify.hl7: what it calls itself in MSH-3 and MSH-4
+	Usage             *usage.Limits // what all its flows together are held to; nil for nothing
+	Origin            string        // file:line
 }
 
 // The states of a device.
@@ -141,7 +144,8 @@ type Flow struct {
 	PassOnFail bool // on_failure: pass
 	Timers     Timers
 	Limits     Limits
-	CertFile   string // what Cordon shows when it dials To for this flow; mtls only
+	Usage      usage.Pair // what its device, and it alone, are held to
+	CertFile   string     // what Cordon shows when it dials To for this flow; mtls only
 	KeyFile    string
 	Origin     string // file:line
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cordon/policy/usage"
 	"cordon/protocols"
 	"cordon/protocols/dicom"
 	"cordon/protocols/hl7"
@@ -37,6 +38,7 @@ type Session struct {
 	last    [2]*Flow // by sender: what the command that was judged last is judged by
 	pending [16]request
 	next    int // in pending
+	used    usage.Association
 }
 
 // request is a DIMSE request whose final response has not passed yet. Its response is judged by
@@ -204,6 +206,7 @@ func (s *Session) Associate(a *dicom.Association, v *protocols.Verdict) {
 	}
 	if v.Would != protocols.Refuse {
 		f.association(a, v)
+		s.enter(f, v)
 		settle(f.Mode, v)
 	}
 	if !v.Refused() {
@@ -261,6 +264,7 @@ func (s *Session) Command(c *dicom.Command, v *protocols.Verdict) {
 	}
 	s.last[c.From] = f
 	f.request(c, v)
+	s.spend(f, c, v)
 	settle(f.Mode, v)
 	if !v.Refused() && c.Field != dicom.CancelRQ {
 		s.pending[s.next] = request{f, c.MessageID, c.From}
@@ -271,6 +275,9 @@ func (s *Session) Command(c *dicom.Command, v *protocols.Verdict) {
 func (s *Session) response(c *dicom.Command, v *protocols.Verdict) {
 	final := c.Status != dicom.StatusPending && c.Status != dicom.StatusPendingWarning
 	f := s.find(c.From.Other(), c.MessageID, final)
+	if final {
+		s.used.Answered(c.From.Other())
+	}
 	if f == nil {
 		if s.last[c.From] = s.flow; !s.admitted(v) {
 			return
@@ -315,7 +322,10 @@ func (s *Session) DataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 		v.Refuse(reason.PolicyDenied, ruleStandard)
 		return
 	}
-	f.dataSet(c, d, v)
+	counted := v.Would != protocols.Refuse && !c.Response()
+	if f.dataSet(c, d, v); counted {
+		s.spendOnStudy(f, c, d, v)
+	}
 	settle(f.Mode, v)
 }
 

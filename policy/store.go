@@ -1,13 +1,23 @@
 package policy
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+
+	"cordon/policy/usage"
+)
 
 // Store holds the policy in force. Reading it is one atomic load, so each message asks anew.
-type Store struct{ current atomic.Pointer[Policy] }
+type Store struct {
+	current atomic.Pointer[Policy]
+	// Usage is what devices have used of their limits, whichever policy was in force then. It may
+	// be replaced by one with another clock before there are sessions.
+	Usage *usage.Book
+}
 
 // NewStore returns a store with p in force.
 func NewStore(p *Policy) *Store {
-	s := new(Store)
+	s := &Store{Usage: usage.NewBook(time.Now)}
 	s.current.Store(p)
 	return s
 }

@@ -28,6 +28,9 @@ type Verdict struct {
 	Unit   Label       // the unit in the standard's words: "C-STORE-RQ", "ORU^R01"
 	Found  Label       // what the rule looked at: an AE title, a SOP class name, a trigger event
 	Bytes  int64       // the size of the unit on the wire
+	// Charge is what the rules count the unit on, in their own terms; 0: on nothing. It goes with
+	// the unit until it is recorded.
+	Charge uint64
 	// Settled says that the unit arrived whole (allow) or was answered (refuse). It is false
 	// for a unit that was cut short.
 	Settled bool

@@ -210,12 +210,22 @@ type Timers struct {
 	Dial    Duration `json:"dial,omitempty" jsonschema:"Until the upstream answers."`
 }
 
-// Limits are caps.
+// Limits are caps, and what a device or a flow may use up in DICOM. Where a device says the latter,
+// its flows share it.
 type Limits struct {
 	Hold     Size `json:"hold,omitempty" jsonschema:"Bytes of one unit that are held for a decision."`
 	Message  Size `json:"message,omitempty" jsonschema:"The largest HL7 block."`
 	MaxPDU   Size `json:"max_pdu,omitempty" jsonschema:"The largest DICOM P-DATA-TF PDU, header excluded."`
-	Sessions Int  `json:"sessions,omitempty" jsonschema:"Connections of the device on the flow at a time."`
+	Sessions Int  `json:"sessions,omitempty" jsonschema:"Connections at a time: DICOM associations, MLLP connections."`
+
+	AssociationsPerMinute   Int  `json:"associations_per_minute,omitempty" jsonschema:"DICOM associations in the last sixty seconds; 0 for no limit."`
+	InstancesPerAssociation Int  `json:"instances_per_association,omitempty" jsonschema:"Objects stored on one DICOM association; 0 for no limit."`
+	BytesPerAssociation     Size `json:"bytes_per_association,omitempty" jsonschema:"Bytes of the objects stored on one DICOM association; 0 for no limit."`
+	InstancesPerStudy       Int  `json:"instances_per_study,omitempty" jsonschema:"Objects stored of one study; 0 for no limit."`
+	BytesPerStudy           Size `json:"bytes_per_study,omitempty" jsonschema:"Bytes of the objects stored of one study; 0 for no limit."`
+	InstancesPerDay         Int  `json:"instances_per_day,omitempty" jsonschema:"Objects stored since midnight; 0 for no limit."`
+	BytesPerDay             Size `json:"bytes_per_day,omitempty" jsonschema:"Bytes of the objects stored since midnight; 0 for no limit."`
+	Outstanding             Int  `json:"outstanding,omitempty" jsonschema:"DICOM operations that one side of an association may have without a final response; 0 for no limit."`
 }
 
 // NetworkPinhole is traffic of the device that nothing inspects.

@@ -49,7 +49,7 @@ type Duration struct {
 	At    Pos
 }
 
-// Size is a number of bytes: 65536, 64KiB, 16MiB.
+// Size is a number of bytes that is not negative: 65536, 64KiB, 16MiB.
 type Size struct {
 	Value int64
 	At    Pos
@@ -175,7 +175,7 @@ func (t *Size) read(n *Node, p *Problems) {
 		}
 	}
 	v, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || v <= 0 || v > math.MaxInt64/unit {
+	if err != nil || v < 0 || v > math.MaxInt64/unit {
 		p.Errorf(n.place(), BadValue, hint, "%q is not a size", n.Value)
 		return
 	}

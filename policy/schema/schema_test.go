@@ -113,7 +113,7 @@ func scalars() map[reflect.Type]*jsonschema.Schema {
 	orList := func(one *jsonschema.Schema) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "array", Items: one.CloneSchemas(), MinItems: jsonschema.Ptr(1)}}}
 	}
-	zero, one := 0.0, 1.0
+	zero := 0.0
 	ref := text(`^file:.+$`)
 	return map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[file.Text]():     text(""),
@@ -122,7 +122,7 @@ func scalars() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[file.Bool]():     {Type: "boolean"},
 		reflect.TypeFor[file.Duration](): text(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`),
 		reflect.TypeFor[file.Size](): {AnyOf: []*jsonschema.Schema{
-			{Type: "integer", Minimum: &one}, text(`^[0-9]+ *(B|KiB|MiB|GiB)$`),
+			{Type: "integer", Minimum: &zero}, text(`^[0-9]+ *(B|KiB|MiB|GiB)$`),
 		}},
 		reflect.TypeFor[file.Ref]():     ref,
 		reflect.TypeFor[file.Refs]():    orList(ref),

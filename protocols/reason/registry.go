@@ -26,9 +26,13 @@ const (
 	TimerMessage   Code = "timer.message"
 	TimerRelease   Code = "timer.release"
 
-	CapHold    Code = "cap.hold"
-	CapBudget  Code = "cap.budget"
-	CapReplies Code = "cap.replies"
+	CapHold        Code = "cap.hold"
+	CapBudget      Code = "cap.budget"
+	CapReplies     Code = "cap.replies"
+	CapRate        Code = "cap.rate"
+	CapInstances   Code = "cap.instances"
+	CapBytes       Code = "cap.bytes"
+	CapOutstanding Code = "cap.outstanding"
 
 	EngineFailure Code = "engine.failure"
 
@@ -152,6 +156,18 @@ var registry = []Info{
 		RJ: rjCongestion, Abort: abortUnspecified, Status: statusResources, HTTP: 503},
 	{Code: CapReplies, Meaning: "The peer asked for more refusals than it reads.",
 		Do: "Find out why the device sends on without reading its answers.", Abort: abortUnspecified},
+	{Code: CapRate, Meaning: "The device asked for more associations in a minute than its limit allows.", Transient: true,
+		Do: "Find out why the device connects so often; raise limits.associations_per_minute if that is ordinary for it.",
+		RJ: rjCongestion, Abort: abortUnspecified},
+	{Code: CapInstances, Meaning: "The association, the study or the day has as many objects as the limit allows.", Transient: true,
+		Do:    "Find out why there are so many; raise the limit if that is ordinary for the device.",
+		Abort: abortUnspecified, Status: statusResources},
+	{Code: CapBytes, Meaning: "The objects of the association, the study or the day have as many bytes as the limit allows.", Transient: true,
+		Do:    "Find out why there are so many; raise the limit if that is ordinary for the device.",
+		Abort: abortUnspecified, Status: statusResources},
+	{Code: CapOutstanding, Meaning: "As many operations wait for their responses as the limit allows.", Transient: true,
+		Do:    "Find out why the peer goes on without waiting for responses; raise limits.outstanding if its server keeps up.",
+		Abort: abortUnspecified, Status: statusResources},
 
 	{Code: EngineFailure, Meaning: "Cordon itself failed while it judged this.", Transient: true,
 		Do: "Report it with the log line that names the session.",
