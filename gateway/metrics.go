@@ -44,6 +44,9 @@ func newMetrics(g *Gateway) *metrics {
 		gauge("held_bytes", "Memory that undecided units take beyond their first buffer.", func() float64 { return float64(g.budget.used.Load()) }),
 		gauge("audit_lost_records", "Audit records that could not be written.", func() float64 { return float64(g.audit.Lost()) }),
 		&lastSeen{g: g, desc: prometheus.NewDesc("cordon_device_last_seen_timestamp_seconds", "When a device was last heard on a flow.", []string{"device", "flow"}, nil)},
+		&limitUse{g: g,
+			most: prometheus.NewDesc("cordon_limit", "What a device, or one flow of it, may use of a limit.", limitLabels, nil),
+			used: prometheus.NewDesc("cordon_limit_used", "What it has used.", limitLabels, nil)},
 		&certificates{g: g, desc: prometheus.NewDesc("cordon_certificate_not_after_timestamp_seconds", "When the certificate of a tunnel ends.", []string{"tunnel"}, nil)},
 	)
 	g.accounts.metrics = m

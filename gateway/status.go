@@ -20,6 +20,7 @@ type Status struct {
 	AuditLost   uint64         `json:"audit_lost"`
 	Reload      *ReloadStatus  `json:"reload,omitempty"`
 	Flows       []FlowStatus   `json:"flows"`
+	Limits      []LimitStatus  `json:"limits"`
 	Unknown     []UnknownPeer  `json:"unknown_peers"`
 	Tunnels     []TunnelStatus `json:"tunnels"`
 	Uninspected []Uninspected  `json:"plain_upstreams"`
@@ -91,7 +92,7 @@ func (g *Gateway) Status() Status {
 	st := Status{
 		Box: p.Box.Name, Version: g.opts.Version, Policy: p.Version, Since: g.began,
 		Sessions: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
-		Flows: []FlowStatus{}, Tunnels: []TunnelStatus{}, Uninspected: []Uninspected{},
+		Flows: []FlowStatus{}, Limits: g.limits(p), Tunnels: []TunnelStatus{}, Uninspected: []Uninspected{},
 	}
 	g.mu.Lock()
 	st.Draining = g.draining

@@ -40,6 +40,7 @@ type world struct {
 	log   *sink
 	stop  func()
 	watch []string // directories that lead to a reload
+	now   func() time.Time
 
 	pacs *pacs
 	his  *his
@@ -87,7 +88,13 @@ func newWorld(t *testing.T, files map[string]string) *world {
 // newWorldWith is newWorld with the PKI of another.
 func newWorldWith(t *testing.T, other *world, files map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), sink: &sink{}, log: &sink{}}
+	return newWorldAt(t, nil, other, files)
+}
+
+// newWorldAt is newWorldWith with a clock for limits.
+func newWorldAt(t *testing.T, now func() time.Time, other *world, files map[string]string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), sink: &sink{}, log: &sink{}, now: now}
 	if other == nil {
 		w.makePKI("pacs", "his", "ct-1", "analyzer-1", "us-1")
 	} else if err := os.CopyFS(w.path("pki"), os.DirFS(other.path("pki"))); err != nil {
@@ -126,7 +133,7 @@ func (w *world) start() {
 	}
 	records := w.sink.log(w.t)
 	w.gw, err = New(Options{
-		Policy: p, Audit: records, Load: w.load, Version: "test", Watch: w.watch,
+		Policy: p, Audit: records, Load: w.load, Version: "test", Watch: w.watch, Now: w.now,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -58,6 +58,11 @@ func (k Kind) Counts() string { return kindRows[k].counts }
 // Bytes tells whether bytes are counted.
 func (k Kind) Bytes() bool { return kindRows[k].bytes }
 
+// Totals are the kinds that are counted over all associations of a device or a flow.
+func Totals() []Kind {
+	return []Kind{Sessions, AssociationsPerMinute, InstancesPerDay, BytesPerDay}
+}
+
 // Limit is one limit.
 type Limit struct {
 	Kind Kind

@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cordon/protocols/dicom/endpoint"
+	"cordon/protocols/reason"
+)
+
+// limitedWorld is the ordinary site with limits of the CT, and a function that moves the clock
+// that they go by.
+func limitedWorld(t *testing.T, mode, limits string) (w *world, move func(time.Duration)) {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	var moved atomic.Int64
+	now := func() time.Time { return began.Add(time.Duration(moved.Load())) }
+	w = newWorldAt(t, now, nil, map[string]string{
+		"devices/ct-1.yaml":       strings.Replace(worldCT, "enforce", mode, 1) + "limits: {" + limits + "}\n",
+		"devices/analyzer-1.yaml": "device: analyzer-1\nstate: retired\n",
+	})
+	return w, func(by time.Duration) { moved.Add(int64(by)) }
+}
+
+// storeNumber stores an object of a study with so many bytes of pixel data.
+func storeNumber(t *testing.T, a *endpoint.Association, n int, study string, pixels int) uint16 {
+	t.Helper()
+	instance := fmt.Sprint("1.2.3.", n)
+	return store(t, a, ctImage, instance, image(ctImage, instance, study, "Doe^Jane", pixels))
+}
+
+// reason.CapRate: a device that connects too often is asked to try again later, and then may.
+func TestAssociationsPerMinuteAreATransientRejection(t *testing.T) {
+	w, move := limitedWorld(t, "enforce", "associations_per_minute: 2")
+	for range 2 {
+		mustAssociate(t, w, ctImage).Release()
+	}
+	_, err := w.associate("PACS", "CT1", ctImage)
+	var rj *endpoint.Rejected
+	if want := (reason.RJ{Result: 2, Source: 3, Reason: 1}); !errors.As(err, &rj) || rj.RJ != want {
+		t.Errorf("the third got %v, want a rejection %+v", err, want)
+	}
+	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"refuse"`, string(reason.CapRate), "limits.associations_per_minute")
+	move(time.Minute)
+	mustAssociate(t, w, ctImage).Release()
+}
+
+// reason.CapInstances: the object that is one too many is answered, nothing of it arrives, and the
+// association goes on; another one may store again.
+func TestInstancesPerAssociationAreRefusedOneByOne(t *testing.T) {
+	w, _ := limitedWorld(t, "enforce", "instances_per_association: 3")
+	for round := range 2 {
+		a := mustAssociate(t, w, verification, ctImage)
+		for n, want := range []uint16{0, 0, 0, 0xA700, 0xA700} {
+			if status := storeNumber(t, a, 10*round+n, "1.2.3", 300_000); status != want {
+				t.Errorf("object %d got %04X, want %04X", n+1, status, want)
+			}
+		}
+		if status, err := a.Echo(); err != nil || status != 0 {
+			t.Errorf("C-ECHO after that: %04X %v", status, err)
+		}
+		a.Release()
+	}
+	w.heard(`"unit":"C-STORE-RQ"`, `"verdict":"refuse"`, string(reason.CapInstances), "limits.instances_per_association")
+	if got := w.pacs.received(); len(got) != 6 {
+		t.Errorf("%d objects arrived, want 6", len(got))
+	}
+}
+
+func TestInstancesPerStudyLeaveOtherStudiesAlone(t *testing.T) {
+	w, _ := limitedWorld(t, "enforce", "instances_per_study: 1")
+	for _, c := range []struct {
+		study string
+		want  uint16
+	}{{"1.2.3", 0}, {"1.2.3", 0xA700}, {"1.2.4", 0}} {
+		a := mustAssociate(t, w, ctImage)
+		if status := storeNumber(t, a, len(w.pacs.received()), c.study, 100); status != c.want {
+			t.Errorf("study %s: %04X, want %04X", c.study, status, c.want)
+		}
+		a.Release()
+	}
+}
+
+// reason.CapBytes: what is used today stands in status and metrics, and is forgotten at midnight.
+func TestBytesPerDayEndAtMidnight(t *testing.T) {
+	w, move := limitedWorld(t, "enforce", "bytes_per_day: 500KiB, sessions: 4")
+	a := mustAssociate(t, w, ctImage)
+	for n, want := range []uint16{0, 0, 0xA700} { // the second begins while there are bytes left
+		if status := storeNumber(t, a, n, "1.2.3", 300_000); status != want {
+			t.Errorf("object %d got %04X, want %04X", n+1, status, want)
+		}
+	}
+	w.heard(`"verdict":"refuse"`, string(reason.CapBytes), "limits.bytes_per_day")
+	limits := w.gw.Status().Limits
+	i := slices.IndexFunc(limits, func(l LimitStatus) bool { return l.Limit == "bytes_per_day" })
+	if i < 0 || limits[i].Device != "ct-1" || limits[i].Most != 500<<10 || limits[i].Used < 600_000 || limits[i].Used > 610_000 {
+		t.Errorf("status says %+v", limits)
+	}
+	if i := slices.Index(limits, LimitStatus{"ct-1", "", "sessions", 4, 1}); i < 0 {
+		t.Errorf("status says %+v, want one session of four", limits)
+	}
+	families, err := w.gw.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, f := range families {
+		if name := f.GetName(); name == "cordon_limit" || name == "cordon_limit_used" {
+			shown += len(f.Metric)
+		}
+	}
+	if shown != 4 {
+		t.Errorf("%d metrics of two limits, want 4", shown)
+	}
+	move(12 * time.Hour)
+	if status := storeNumber(t, a, 3, "1.2.3", 300_000); status != 0 {
+		t.Errorf("after midnight: %04X", status)
+	}
+	a.Release()
+}
+
+// In shadow nothing is refused, and what would be is reported.
+func TestLimitsAreOnlyReportedInShadow(t *testing.T) {
+	w, _ := limitedWorld(t, "shadow", "instances_per_association: 1, associations_per_minute: 1")
+	for range 2 {
+		a := mustAssociate(t, w, ctImage)
+		for n := range 2 {
+			if status := storeNumber(t, a, n, "1.2.3", 100); status != 0 {
+				t.Errorf("status %04X", status)
+			}
+		}
+		a.Release()
+	}
+	for _, code := range []reason.Code{reason.CapInstances, reason.CapRate} {
+		w.heard(`"verdict":"allow"`, `"would":"refuse"`, string(code))
+	}
+}
