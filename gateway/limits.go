@@ -15,18 +15,17 @@ type LimitStatus struct {
 	Limit  string `json:"limit"`          // its key: "instances_per_day"
 	Most   int64  `json:"most"`
 	Used   int64  `json:"used"`
+	Text   string `json:"text"` // "1200 of 5000 instances per day"
 }
 
 // limits returns the use of all such limits of a policy.
 func (g *Gateway) limits(p *policy.Policy) []LimitStatus {
 	all := []LimitStatus{}
 	add := func(l *usage.Limits, account, device, flow string) {
-		if l == nil {
-			return
-		}
-		for _, k := range usage.Totals() {
-			if most := l[k].Most; most != 0 {
-				all = append(all, LimitStatus{device, flow, k.Key(), most, g.store.Usage.Used(account, k)})
+		for _, one := range l.All() {
+			if one.Kind.Total() {
+				used := g.store.Usage.Used(account, one.Kind)
+				all = append(all, LimitStatus{device, flow, one.Kind.Key(), one.Most, used, one.Say(used)})
 			}
 		}
 	}

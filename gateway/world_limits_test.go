@@ -100,7 +100,7 @@ func TestBytesPerDayEndAtMidnight(t *testing.T) {
 	if i < 0 || limits[i].Device != "ct-1" || limits[i].Most != 500<<10 || limits[i].Used < 600_000 || limits[i].Used > 610_000 {
 		t.Errorf("status says %+v", limits)
 	}
-	if i := slices.Index(limits, LimitStatus{"ct-1", "", "sessions", 4, 1}); i < 0 {
+	if i := slices.Index(limits, LimitStatus{"ct-1", "", "sessions", 4, 1, "1 of 4 sessions"}); i < 0 {
 		t.Errorf("status says %+v, want one session of four", limits)
 	}
 	families, err := w.gw.metrics.registry.Gather()

@@ -118,11 +118,18 @@ func (c *compiler) limits(base Limits, y file.Limits) Limits {
 	if y.Sessions.Set() && y.Sessions.Value == 0 {
 		c.Errorf(y.Sessions.At, file.BadValue, "write at least 1; state: quarantined keeps a device from talking", "0 connections are no flow")
 	}
+	if y.Outstanding.Value > mostOutstanding {
+		c.Errorf(y.Outstanding.At, file.BadValue, fmt.Sprintf("write at most %d", mostOutstanding), "%d outstanding operations are more than an association is kept with", y.Outstanding.Value)
+	}
 	return Limits{
 		Hold: pick(int(y.Hold.Value), base.Hold), Message: pick(int(y.Message.Value), base.Message),
 		MaxPDU: pick(int(y.MaxPDU.Value), base.MaxPDU), Sessions: pick(y.Sessions.Value, base.Sessions),
 	}
 }
+
+// mostOutstanding is how many unanswered requests a DICOM conversation keeps account of; a side
+// that leaves more loses its association, whatever the policy says.
+const mostOutstanding = 1024
 
 func (c *compiler) checkSize(s file.Size, low, high int64, key string) {
 	if s.Set() && (s.Value < low || s.Value > high) {

@@ -21,6 +21,7 @@ type deviceView struct {
 	AETitles []string          `json:"ae_titles,omitempty"`
 	File     string            `json:"file"`
 	Flows    []flowView        `json:"flows"`
+	Limits   []limitView       `json:"limits,omitempty"`
 }
 
 type flowView struct {
@@ -55,6 +56,7 @@ func viewDevice(p *policy.Policy, d *policy.Device) deviceView {
 
 func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Device) error {
 	v := viewDevice(p, d)
+	v.Limits = viewLimits(cmd.Context(), p, d)
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), v)
 	}
@@ -75,6 +77,12 @@ func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Devi
 			screen.Plain(fmt.Sprintf("%s (%s)", f.To, f.Address)), screen.Plain(f.Tunnel), screen.Plain(f.File))
 	}
 	t.Flush()
+	for _, l := range v.Limits {
+		out.Printf("\n  limit of %s: %s (%s)", l.of(v.Device), l.Text, l.Rule)
+	}
+	if len(v.Limits) > 0 {
+		out.Printf("\n")
+	}
 	out.Printf("\ncordon device show %s --effective prints the merged policy with the origin of each line.\n", v.Device)
 	return nil
 }

@@ -108,6 +108,7 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 			out.Printf("  if the device needs them: %s\n", n.Remedy())
 		}
 	}
+	showLimits(out, st.Limits)
 	showRest(out, st, now)
 }
 

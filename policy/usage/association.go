@@ -7,7 +7,9 @@ import "cordon/protocols"
 // behind it are shared.
 type Association struct {
 	book             *Book       // nil: not under way
-	accounts         [2]*Account // of the device and of the flow
+	names            [2]string   // of the accounts of the device and of the flow
+	accounts         [2]*Account // nil until something is counted there
+	inside           [2]bool     // counted there as one of those at once
 	instances, bytes int64
 	outstanding      [2]int64 // operations, by the side that invoked them
 }
@@ -18,29 +20,39 @@ const nameless = 1
 // Begin counts an association. When a limit is used up it is not counted, and the limit is
 // returned. The names are those of the accounts, "ct-3" and "ct-3/archive".
 func (a *Association) Begin(b *Book, device, flow string, l Pair) *Limit {
-	*a = Association{accounts: [2]*Account{b.account(device), b.account(flow)}}
-	second := b.second()
-	for i, acc := range a.accounts {
-		if over := acc.associate(l[i], second); over != nil {
-			if i > 0 {
+	*a = Association{book: b, names: [2]string{device, flow}}
+	for i, own := range l {
+		if own == nil {
+			continue
+		}
+		if over := a.on(i).associate(own, b.second()); over != nil {
+			if a.inside[0] {
 				a.accounts[0].unassociate()
 			}
+			*a = Association{}
 			return over
 		}
+		a.inside[i] = true
 	}
-	a.book = b
 	return nil
+}
+
+// on returns the account of the device (0) or of the flow (1).
+func (a *Association) on(i int) *Account {
+	if a.accounts[i] == nil {
+		a.accounts[i] = a.book.account(a.names[i])
+	}
+	return a.accounts[i]
 }
 
 // End ends the association. It may be called again.
 func (a *Association) End() {
-	if a.book == nil {
-		return
+	for i, in := range a.inside {
+		if in {
+			a.accounts[i].leave()
+		}
 	}
-	a.book = nil
-	for _, acc := range a.accounts {
-		acc.leave()
-	}
+	*a = Association{}
 }
 
 // Request counts an operation that a side invokes, unless it has as many outstanding as it may.
@@ -87,7 +99,7 @@ func (a *Association) Store(l Pair) (charge uint64, over *Limit) {
 		if !own.has(InstancesPerDay, BytesPerDay) {
 			continue
 		}
-		if over = a.accounts[i].store(own, a.book.today()); over != nil {
+		if over = a.on(i).store(own, a.book.today()); over != nil {
 			if i > 0 {
 				a.daily(l[:i], -1, 0)
 			}
@@ -104,14 +116,14 @@ func (a *Association) Study(charge uint64, uid []byte, l Pair) (uint64, *Limit) 
 	if charge != nameless || !l[0].has(InstancesPerStudy, BytesPerStudy) && !l[1].has(InstancesPerStudy, BytesPerStudy) {
 		return charge, nil
 	}
-	hash := a.book.studies.hash(uid)
+	hash := a.book.studies().hash(uid)
 	for i, own := range l {
 		if !own.has(InstancesPerStudy, BytesPerStudy) {
 			continue
 		}
-		if over := a.book.studies.store(hash^a.accounts[i].salt, own); over != nil {
+		if over := a.book.studies().store(hash^a.on(i).salt, own); over != nil {
 			if i > 0 && l[0].has(InstancesPerStudy, BytesPerStudy) {
-				a.book.studies.count(hash^a.accounts[0].salt, -1, 0)
+				a.book.studies().count(hash^a.on(0).salt, -1, 0)
 			}
 			a.Settle(charge, 0, false, l)
 			return 0, over
@@ -138,7 +150,7 @@ func (a *Association) Settle(charge uint64, bytes int64, whole bool, l Pair) {
 	}
 	for i, own := range l {
 		if own.has(InstancesPerStudy, BytesPerStudy) {
-			a.book.studies.count(charge^a.accounts[i].salt, instances, bytes)
+			a.book.studies().count(charge^a.on(i).salt, instances, bytes)
 		}
 	}
 }
@@ -147,7 +159,7 @@ func (a *Association) Settle(charge uint64, bytes int64, whole bool, l Pair) {
 func (a *Association) daily(l []*Limits, instances, bytes int64) {
 	for i, own := range l {
 		if own.has(InstancesPerDay, BytesPerDay) {
-			a.accounts[i].count(instances, bytes, a.book.today())
+			a.on(i).count(instances, bytes, a.book.today())
 		}
 	}
 }

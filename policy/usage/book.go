@@ -6,22 +6,21 @@ import (
 	"time"
 )
 
-// Book holds the counters of a gateway: an account for each device and each flow that was heard,
-// and the studies seen last. It is kept in memory alone; after a restart all counts begin anew.
+// Book holds the counters of a gateway: an account for each device and each flow that has limits
+// and was heard, and the studies seen last. It is kept in memory alone; after a restart all counts
+// begin anew.
 type Book struct {
-	now   func() time.Time
-	began time.Time
+	now     func() time.Time
+	began   time.Time
+	studies func() *studies // made when first asked for
 
 	mu       sync.Mutex
 	accounts map[string]*Account
-	studies  studies
 }
 
 // NewBook returns an empty book that goes by a clock.
 func NewBook(now func() time.Time) *Book {
-	b := &Book{now: now, began: now(), accounts: map[string]*Account{}}
-	b.studies.init()
-	return b
+	return &Book{now: now, began: now(), studies: sync.OnceValue(newStudies), accounts: map[string]*Account{}}
 }
 
 // account returns the account of a device ("ct-3") or of a flow ("ct-3/archive").
@@ -49,7 +48,12 @@ func (b *Book) today() int {
 // Used returns what a device, or a flow, has used of a limit that is counted over all its
 // associations; 0 for the other kinds.
 func (b *Book) Used(name string, k Kind) int64 {
-	a := b.account(name)
+	b.mu.Lock()
+	a := b.accounts[name]
+	b.mu.Unlock()
+	if a == nil {
+		return 0
+	}
 	second, today := b.second(), b.today()
 	a.mu.Lock()
 	defer a.mu.Unlock()

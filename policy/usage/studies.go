@@ -33,7 +33,7 @@ type study struct {
 	instances, bytes int64
 }
 
-func (s *studies) init() { s.seed = maphash.MakeSeed() }
+func newStudies() *studies { return &studies{seed: maphash.MakeSeed()} }
 
 // hash returns what a study is known by, never 0 or [nameless].
 func (s *studies) hash(uid []byte) uint64 { return maphash.Bytes(s.seed, uid) | 2 }

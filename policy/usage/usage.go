@@ -7,13 +7,20 @@
 //	Association  what one association has used; counts on the accounts of its device and its flow
 //
 // What is counted is what the limits let through, in every mode: where a mode lets more pass, the
-// counters stand where they would stand in enforce. Objects are counted only where something is
-// limited, so that a policy without limits costs nothing.
+// counters stand where they would stand in enforce. Only what is limited is counted, so that a
+// policy without limits costs nothing; a limit that a reload brings counts from then on.
+//
+// A day begins at midnight, local time, and not 24 hours ago: people can foresee when a device may
+// go on, and compare the count with what the archive says of today.
 //
 // No counter holds patient data: studies are known by a hash with a key of this process.
 package usage
 
-import "cordon/protocols/reason"
+import (
+	"strconv"
+
+	"cordon/protocols/reason"
+)
 
 // Kind is what a limit is about.
 type Kind uint8
@@ -58,9 +65,9 @@ func (k Kind) Counts() string { return kindRows[k].counts }
 // Bytes tells whether bytes are counted.
 func (k Kind) Bytes() bool { return kindRows[k].bytes }
 
-// Totals are the kinds that are counted over all associations of a device or a flow.
-func Totals() []Kind {
-	return []Kind{Sessions, AssociationsPerMinute, InstancesPerDay, BytesPerDay}
+// Total tells whether the kind is counted over all associations of a device or a flow.
+func (k Kind) Total() bool {
+	return k == Sessions || k == AssociationsPerMinute || k == InstancesPerDay || k == BytesPerDay
 }
 
 // Limit is one limit.
@@ -69,6 +76,40 @@ type Limit struct {
 	Most int64  // 0: no limit
 	Text string // in words: "5000 instances per day", "20GiB per day"
 	Rule string // where it stands: "devices/ct-3.yaml:9:30 limits.instances_per_day"
+}
+
+// Say says how much of the limit is used: "1200 of 5000 instances per day", "1.2GiB of 20GiB per day".
+func (l *Limit) Say(used int64) string {
+	n := strconv.FormatInt(used, 10)
+	if l.Kind.Bytes() {
+		n = bytesText(used)
+	}
+	return n + " of " + l.Text
+}
+
+// bytesText writes a number of bytes as people read it.
+func bytesText(n int64) string {
+	if n < 1<<10 {
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	value, unit := float64(n)/(1<<10), 0
+	for units := "KMGT"; value >= 1<<10 && unit < len(units)-1; unit++ {
+		value /= 1 << 10
+	}
+	return strconv.FormatFloat(value, 'f', 1, 64) + "KMGT"[unit:unit+1] + "iB"
+}
+
+// All returns the limits that are set.
+func (l *Limits) All() (all []Limit) {
+	if l == nil {
+		return nil
+	}
+	for k := range l {
+		if l[k].Most != 0 {
+			all = append(all, l[k])
+		}
+	}
+	return all
 }
 
 // Reason is the code for what would exceed the limit.

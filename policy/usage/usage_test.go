@@ -91,13 +91,13 @@ func TestSessionsAtOnce(t *testing.T) {
 	if n := s.book.Used("ct", Sessions); n != 2 {
 		t.Errorf("%d sessions counted", n)
 	}
-	if n := s.book.Used("ct/b", Sessions); n != 2 {
-		t.Errorf("%d sessions of the flow counted", n)
+	if n := s.book.Used("ct/b", Sessions); n != 0 {
+		t.Errorf("%d sessions of a flow without limits counted", n)
 	}
 }
 
 func TestFlowsOwnLimitIsItsOwn(t *testing.T) {
-	s := newSite(t, nil, limits(map[Kind]int64{Sessions: 1}))
+	s := newSite(t, limits(map[Kind]int64{Sessions: 9}), limits(map[Kind]int64{Sessions: 1}))
 	s.must("a")
 	s.must("b")
 	_, why := s.begin("a")
@@ -248,6 +248,41 @@ func TestRefusedAssociationIsNotCounted(t *testing.T) {
 	a.End()
 	if n := s.book.Used("ct", Sessions); n != 1 {
 		t.Errorf("%d sessions", n)
+	}
+}
+
+// A limit that a reload brings counts from then on.
+func TestLimitThatComesLater(t *testing.T) {
+	s := newSite(t, nil, nil)
+	a := s.must("a")
+	s.expect("before", s.store(a, "1", 1), "")
+	s.pair[0] = limits(map[Kind]int64{Sessions: 1, InstancesPerDay: 1, InstancesPerStudy: 1})
+	s.expect("first", s.store(a, "1", 1), "")
+	s.expect("second", s.store(a, "1", 1), reason.CapInstances)
+	b := s.must("a")
+	a.End()
+	if n := s.book.Used("ct", Sessions); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	b.End()
+}
+
+func TestUseInWords(t *testing.T) {
+	for _, c := range []struct {
+		kind Kind
+		used int64
+		want string
+	}{
+		{InstancesPerDay, 1200, "1200 of most"},
+		{BytesPerDay, 1000, "1000 bytes of most"},
+		{BytesPerStudy, 1 << 10, "1.0KiB of most"},
+		{BytesPerDay, 1288490189, "1.2GiB of most"},
+		{BytesPerDay, 5 << 50, "5120.0TiB of most"},
+	} {
+		l := Limit{Kind: c.kind, Text: "most"}
+		if got := l.Say(c.used); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
 
