@@ -123,6 +123,35 @@ func TestBytesPerDayEndAtMidnight(t *testing.T) {
 	a.Release()
 }
 
+// An object that is cut short will come again: its bytes are counted, and no instance.
+func TestCutObjectIsNoInstanceOfTheDay(t *testing.T) {
+	w, _ := limitedWorld(t, "enforce", "instances_per_day: 1, bytes_per_day: 1GiB")
+	c := w.dial(w.dicom)
+	a, err := endpoint.Associate(c, endpoint.Request{Called: "PACS", Calling: "CT1",
+		Contexts: []endpoint.Context{{Abstract: ctImage, Transfer: []string{explicitVRLittle}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds := image(ctImage, "1.2.3.1", "1.2.3", "Doe^Jane", 2_000_000)
+	if _, err := a.Store(ctImage, "1.2.3.1", explicitVRLittle, strings.NewReader(ds[:1_000_000]), int64(len(ds))); err == nil {
+		t.Fatal("half an object was stored")
+	}
+	c.Close()
+	w.heard(`"unit":"C-STORE-RQ"`, `"cut":true`)
+	again := mustAssociate(t, w, ctImage)
+	for n, want := range []uint16{0, 0xA700} {
+		if status := storeNumber(t, again, n, "1.2.3", 100); status != want {
+			t.Errorf("object %d got %04X, want %04X", n+1, status, want)
+		}
+	}
+	again.Release()
+	for _, l := range w.gw.Status().Limits {
+		if l.Limit == "bytes_per_day" && l.Used < 500_000 {
+			t.Errorf("%d bytes counted", l.Used)
+		}
+	}
+}
+
 // In shadow nothing is refused, and what would be is reported.
 func TestLimitsAreOnlyReportedInShadow(t *testing.T) {
 	w, _ := limitedWorld(t, "shadow", "instances_per_association: 1, associations_per_minute: 1")

@@ -292,10 +292,10 @@ func TestStudiesAreBounded(t *testing.T) {
 	a := s.must("a")
 	s.expect("first", s.store(a, "1.2.3", 1), "")
 	s.expect("again", s.store(a, "1.2.3", 1), reason.CapInstances)
-	for i := range 20 * Studies {
+	for i := range 8 * Studies {
 		s.expect("another", s.store(a, fmt.Sprint("9.", i), 1), "")
 	}
-	s.expect("the newest is known", s.store(a, fmt.Sprint("9.", 20*Studies-1), 1), reason.CapInstances)
+	s.expect("the newest is known", s.store(a, fmt.Sprint("9.", 8*Studies-1), 1), reason.CapInstances)
 	s.expect("the first is forgotten", s.store(a, "1.2.3", 1), "")
 }
 
