@@ -11,13 +11,13 @@ import (
 // record takes a verdict of a session into account, metrics and audit. It is called with the
 // session's lock held: it must not wait and, for an allowed unit, not allocate.
 func (g *Gateway) record(s *session, v *protocols.Verdict) {
+	s.rules.Settle(v)
 	now := time.Now()
 	a := s.account
 	if a == nil {
 		a = g.unbound(s)
 	}
 	a.note(s, v, now)
-	s.rules.Settle(v)
 	g.put(v, s, s.peer, now)
 }
 

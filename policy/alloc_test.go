@@ -26,28 +26,29 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
 	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
-	data.StudyInstance = []byte("1.2.840.113619.2.55.3.604688119")
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
+	studied := *data
+	studied.StudyInstance = []byte("1.2.840.113619.2.55.3.604688119")
 	for name, f := range map[string]func(){
 		"Command":         func() { s.Command(store, &v) },
 		"Command refused": func() { s.Command(bad, &v); s.Command(private, &v); s.Command(move, &v) },
 		"response":        func() { s.Command(answer, &v) },
 		"Needs":           func() { s.Needs(store) },
 		"DataSet":         func() { s.DataSet(store, data, &v) },
-		"limited": func() {
-			v.Reset(protocols.Near)
-			l.Command(store, &v)
-			l.DataSet(store, data, &v)
-			v.Settled = true
-			l.Settle(&v)
-			l.Command(answer, new(protocols.Verdict))
-		},
 		"Message":         func() { h.Message(good, &v) },
 		"Message refused": func() { h.Message(odd, &v) },
 		"Acknowledgment":  func() { h.Acknowledgment(good, &v) },
 		"Breach":          func() { h.Breach(reason.HL7AckMismatch, &v) },
 		"Tolerance":       func() { h.Tolerance(protocols.Near) },
 		"Flow":            func() { h.Flow(); h.Policy(); h.Mode(); h.Device() },
+		"limited": func() {
+			v.Reset(protocols.Near)
+			l.Command(store, &v)
+			l.DataSet(store, &studied, &v)
+			v.Settled = true
+			l.Settle(&v)
+			l.Command(answer, new(protocols.Verdict))
+		},
 	} {
 		f()
 		if n := testing.AllocsPerRun(100, func() { v.Reset(protocols.Near); f() }); n != 0 {

@@ -35,7 +35,7 @@ func enterArchive(t *testing.T, store *Store) (*Session, *protocols.Verdict) {
 func storeOf(s *Session, study string, bytes int64) *protocols.Verdict {
 	c, v := command(dicom.CStoreRQ, ctImage), new(protocols.Verdict)
 	if s.Command(c, v); !v.Refused() {
-		s.DataSet(c, &dicom.DataSet{StudyInstance: []byte(study), InstanceSafe: true, StudySafe: dicom.ValidUID([]byte(study))}, v)
+		s.DataSet(c, &dicom.DataSet{StudyInstance: []byte(study), InstanceSafe: true, StudySafe: dicom.ValidUID([]byte(study)), SeriesSafe: true}, v)
 	}
 	v.Bytes, v.Settled = bytes, true
 	s.Settle(v)

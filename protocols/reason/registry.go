@@ -26,13 +26,14 @@ const (
 	TimerMessage   Code = "timer.message"
 	TimerRelease   Code = "timer.release"
 
-	CapHold        Code = "cap.hold"
-	CapBudget      Code = "cap.budget"
-	CapReplies     Code = "cap.replies"
 	CapRate        Code = "cap.rate"
 	CapInstances   Code = "cap.instances"
 	CapBytes       Code = "cap.bytes"
 	CapOutstanding Code = "cap.outstanding"
+
+	CapHold    Code = "cap.hold"
+	CapBudget  Code = "cap.budget"
+	CapReplies Code = "cap.replies"
 
 	EngineFailure Code = "engine.failure"
 
@@ -148,14 +149,6 @@ var registry = []Info{
 	{Code: TimerRelease, Meaning: "The peer did not finish its end of the session in time.", Transient: true,
 		Do: "Nothing, unless it happens often.", Abort: abortUnspecified},
 
-	{Code: CapHold, Meaning: "More had to be held for a decision than the cap allows.",
-		Do: "Raise limits.hold for the flow if such large headers are ordinary for this device.",
-		RJ: rjNoReason, Abort: abortValue, Status: statusResources, ERR: "207", HTTP: 413},
-	{Code: CapBudget, Meaning: "The memory set aside for undecided units of all sessions is used up.", Transient: true,
-		Do: "Raise limits.budget in cordon.yaml, or find the device that floods it.",
-		RJ: rjCongestion, Abort: abortUnspecified, Status: statusResources, HTTP: 503},
-	{Code: CapReplies, Meaning: "The peer asked for more refusals than it reads.",
-		Do: "Find out why the device sends on without reading its answers.", Abort: abortUnspecified},
 	{Code: CapRate, Meaning: "The device asked for more associations in a minute than its limit allows.", Transient: true,
 		Do: "Find out why the device connects so often; raise limits.associations_per_minute if that is ordinary for it.",
 		RJ: rjCongestion, Abort: abortUnspecified},
@@ -168,6 +161,15 @@ var registry = []Info{
 	{Code: CapOutstanding, Meaning: "As many operations wait for their responses as the limit allows.", Transient: true,
 		Do:    "Find out why the peer goes on without waiting for responses; raise limits.outstanding if its server keeps up.",
 		Abort: abortUnspecified, Status: statusResources},
+
+	{Code: CapHold, Meaning: "More had to be held for a decision than the cap allows.",
+		Do: "Raise limits.hold for the flow if such large headers are ordinary for this device.",
+		RJ: rjNoReason, Abort: abortValue, Status: statusResources, ERR: "207", HTTP: 413},
+	{Code: CapBudget, Meaning: "The memory set aside for undecided units of all sessions is used up.", Transient: true,
+		Do: "Raise limits.budget in cordon.yaml, or find the device that floods it.",
+		RJ: rjCongestion, Abort: abortUnspecified, Status: statusResources, HTTP: 503},
+	{Code: CapReplies, Meaning: "The peer asked for more refusals than it reads.",
+		Do: "Find out why the device sends on without reading its answers.", Abort: abortUnspecified},
 
 	{Code: EngineFailure, Meaning: "Cordon itself failed while it judged this.", Transient: true,
 		Do: "Report it with the log line that names the session.",
