@@ -235,9 +235,11 @@ func (s *Session) Context(_ *dicom.Association, pc *dicom.PresentationContext, k
 	if !s.admitted(v) {
 		return
 	}
+	scu, scp := pc.SCU, pc.SCP
 	s.flow.context(pc, keep, v)
 	settle(s.flow.Mode, v)
 	if s.flow.Mode != Enforce {
+		pc.SCU, pc.SCP = scu, scp
 		for i := range keep {
 			keep[i] = true
 		}

@@ -122,6 +122,9 @@ func (r *commandReader) value(c *Command, at int, elem uint16, v []byte) error {
 		return r.short(&c.TypeID, eventType, at, elem, v)
 	case 0x1008:
 		return r.short(&r.kind, actionType, at, elem, v)
+	case 0x1020, 0x1021, 0x1022, 0x1023:
+		s := &c.SubOperations
+		return r.short([...]*uint16{&s.Remaining, &s.Completed, &s.Failed, &s.Warning}[elem-0x1020], subOperations, at, elem, v)
 	case 0x1030:
 		return r.title(&c.Originator, originator, at, elem, v)
 	case 0x1031:
@@ -191,6 +194,7 @@ func (r *commandReader) finish(c *Command) error {
 	if r.have&eventType == 0 {
 		c.TypeID = r.kind
 	}
+	c.SubOperations.Told = r.have&subOperations != 0
 	return nil
 }
 
@@ -260,12 +264,26 @@ func AppendCommand(dst []byte, c *Command) []byte {
 	case NActionRQ:
 		dst = appendShort(dst, 0x1008, c.TypeID)
 	}
+	if c.SubOperations.Told {
+		dst = c.SubOperations.append(dst, c.Status)
+	}
 	if c.Originator != nil {
 		dst = appendText(dst, 0x1030, c.Originator, ' ')
 		dst = appendShort(dst, 0x1031, c.OriginatorID)
 	}
 	binary.LittleEndian.PutUint32(dst[start+8:], uint32(len(dst)-start-12))
 	return dst
+}
+
+// append appends the numbers of sub-operations. How many remain is told while some do (PS3.7
+// §9.1.3.1, §9.1.4.1).
+func (s *SubOperations) append(dst []byte, status uint16) []byte {
+	if kind := statusRange(status); kind == StatusIsPending || kind == StatusIsCancel {
+		dst = appendShort(dst, 0x1020, s.Remaining)
+	}
+	dst = appendShort(dst, 0x1021, s.Completed)
+	dst = appendShort(dst, 0x1022, s.Failed)
+	return appendShort(dst, 0x1023, s.Warning)
 }
 
 func appendElement(dst []byte, elem uint16, length int) []byte {

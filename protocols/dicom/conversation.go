@@ -12,14 +12,16 @@ import (
 type Config struct {
 	MaxPDU  uint32 // longest P-DATA-TF PDU either side may send, bytes after the header; 0: 256 KiB
 	HoldCap int    // most bytes of a message held undecided; 0: 1 MiB
+	// MaxOutstanding is how many requests a side may leave unanswered at most, also where the
+	// peers agreed on no limit (D11); 0: 1024.
+	MaxOutstanding int
 }
 
 const (
 	defaultMaxPDU  = 256 << 10
 	defaultHoldCap = 1 << 20
-	// maxRequests is how many requests a side may leave unanswered. Peers that negotiate an
-	// unlimited asynchronous window stay far below it (D11).
-	maxRequests = 1024
+	// defaultOutstanding is far above what peers reach that negotiate an unlimited window.
+	defaultOutstanding = 1024
 	// maxOwed is how many bytes of made responses may wait for their turn toward a side.
 	maxOwed = 64 << 10
 )
@@ -43,12 +45,15 @@ type Conversation struct {
 	held     [2]bool     // a side's window has bytes that are not settled
 	draining reason.Code // why new associations are rejected, once told of Shutdown
 	over     bool        // the association ended; nothing is read any longer
+	retitler retitler
+	work     []byte // a data set on its way through the retitler
 }
 
 // context is an accepted presentation context.
 type context struct {
 	id                       uint8 // 0: not accepted
 	abstract, transfer, name string
+	scu                      [2]bool // which sides may be the SCU, and so the other one the SCP (D12)
 }
 
 // New returns a conversation about one association. It never dials before the rules allowed the
@@ -59,6 +64,9 @@ func New(cfg Config, rules Rules) *Conversation {
 	}
 	if cfg.HoldCap == 0 {
 		cfg.HoldCap = defaultHoldCap
+	}
+	if cfg.MaxOutstanding == 0 {
+		cfg.MaxOutstanding = defaultOutstanding
 	}
 	c := &Conversation{cfg: cfg, rules: rules, setup: new(setup)}
 	c.state[protocols.Near], c.state[protocols.Far] = Sta2, Sta1 // connected by Near (AE-5)
@@ -235,7 +243,8 @@ func (c *Conversation) accept(a AcceptedContext) {
 	for len(c.contexts) <= i {
 		c.contexts = append(c.contexts, context{})
 	}
-	c.contexts[i] = context{id: a.ID, abstract: a.Abstract, transfer: a.Transfer, name: className(a.Abstract)}
+	c.contexts[i] = context{id: a.ID, abstract: a.Abstract, transfer: a.Transfer, name: className(a.Abstract),
+		scu: [2]bool{protocols.Near: a.SCU, protocols.Far: a.SCP}}
 }
 
 // context returns the accepted presentation context of an ID, nil for any other.

@@ -59,7 +59,7 @@ func (t *turn) associate(pdu []byte) error {
 func (t *turn) narrow(v *protocols.Verdict) {
 	su := t.c.setup
 	su.narrow.Reset(&su.rq)
-	su.narrow.MaxLength, su.narrow.CalledAE = t.c.cfg.MaxPDU, su.facts.CallAs
+	su.narrow.MaxLength, su.narrow.CalledAE, su.narrow.CallingAE = t.c.cfg.MaxPDU, su.facts.CallAs, su.facts.CallingAs
 	var first protocols.Verdict // about a context that goes, or would go
 	goes, would := 0, 0
 	for i := range su.facts.Contexts {
@@ -103,7 +103,12 @@ func (t *turn) context(i int) (v protocols.Verdict) {
 	v.Reset(protocols.Near)
 	v.Unit.Set(TypeAssociateRQ.String())
 	v.Found.Set(className(string(pc.Abstract)))
+	scu, scp := pc.SCU, pc.SCP
 	t.c.rules.Context(&su.facts, pc, d.Transfer, &v)
+	d.NoSCU, d.NoSCP = scu && !pc.SCU, scp && !pc.SCP
+	if (scu || scp) && !pc.SCU && !pc.SCP && !v.Refused() {
+		v.Refuse(reason.DICOMRole, v.Rule)
+	}
 	switch {
 	case v.Refused() && v.Reason == reason.DICOMTransferSyntax:
 		d.Result = TransferSyntaxesNotSupported
@@ -157,6 +162,9 @@ func (t *turn) accepted(pdu []byte) error {
 	}
 	for a := range su.ac.Accepted(su.offer) {
 		c.accept(a)
+	}
+	for side, n := range su.ac.Window(su.offer) {
+		c.sent[side].window = n
 	}
 	c.sent[protocols.Near].limit = LowerMaxLength(su.ac.User.MaxLength, c.cfg.MaxPDU)
 	c.sent[protocols.Far].limit = su.far

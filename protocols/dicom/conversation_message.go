@@ -1,8 +1,6 @@
 package dicom
 
 import (
-	"fmt"
-
 	"cordon/protocols"
 	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
@@ -24,8 +22,9 @@ type message struct {
 	ctx     *context
 	set     []byte // fragments of the command set, copied: it is judged with the data set too
 	cmd     Command
-	scan    Scanner
-	bytes   int64 // on the wire, so far
+	read    reading
+	bytes   int64  // on the wire, so far
+	anew    [2]int // bytes of its command set and its data set in sender.anew
 	verdict protocols.Verdict
 }
 
@@ -73,10 +72,10 @@ func (t *turn) fragment(v *PDV) error {
 func (t *turn) dataFragment(v *PDV) error {
 	m := &t.s.msg
 	if m.fate == undecided {
-		if m.scan.Feed(v.Data); v.Last {
-			m.scan.End()
+		if m.read.feed(v.Data); v.Last {
+			m.read.end()
 		}
-		if m.scan.done {
+		if m.read.done() {
 			if err := t.dataSet(); err != nil || t.c.over {
 				return err
 			}
@@ -104,28 +103,42 @@ func (t *turn) command() error {
 	} else {
 		v.Found.Set(className(string(c.SOPClass)))
 	}
+	t.relate(c)
 	if code, err := t.breach(c); err != nil {
 		return err
 	} else if code != "" {
 		if t.c.rules.Breach(code, v); v.Refused() {
-			t.disown()
-			return nil
+			return t.breached()
 		}
 	}
 	t.c.rules.Command(c, v)
 	if !v.Refused() && c.HasDataSet {
-		if needs := t.c.rules.Needs(c); needs > 0 {
-			m.scan.Reset(m.ctx.transfer, needs)
+		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c))
+		if !m.read.done() {
 			return nil
 		}
 	}
 	return t.decided()
 }
 
-// dataSet judges what the scan read of the data set.
+// breached acts on a command that breaks a rule of the standard and was refused for it. A request
+// whose refusal has a status is answered, and a C-CANCEL-RQ, which has no answer, goes nowhere; of
+// anything else nobody could tell what an answer would be about.
+func (t *turn) breached() error {
+	m := &t.s.msg
+	if m.cmd.Field != CancelRQ && (m.cmd.Response() || reason.Lookup(m.verdict.Reason).Status == 0) {
+		t.disown()
+		return nil
+	}
+	return t.decided()
+}
+
+// dataSet judges what was read of the data set.
 func (t *turn) dataSet() error {
 	m := &t.s.msg
-	t.c.rules.DataSet(&m.cmd, m.scan.DataSet(), &m.verdict)
+	if m.read.scanning {
+		t.c.rules.DataSet(&m.cmd, m.read.scan.DataSet(), &m.verdict)
+	}
 	return t.decided()
 }
 
@@ -133,9 +146,13 @@ func (t *turn) dataSet() error {
 // response cannot be, so its association ends.
 func (t *turn) decided() error {
 	m := &t.s.msg
+	if !m.verdict.Refused() {
+		t.retitle()
+	}
 	switch {
 	case !m.verdict.Refused():
 		t.account(&m.cmd)
+		t.s.remake()
 		t.s.decide(passed)
 	case m.cmd.Response():
 		t.disown()
@@ -171,104 +188,4 @@ func (t *turn) complete() error {
 		return t.owe()
 	}
 	return nil
-}
-
-// request is one that waits for its response.
-type request struct {
-	id, field uint16
-	context   uint8
-	number    uint64 // counts all requests of its side
-}
-
-// owed is a response of ours that waits until it may be sent.
-type owed struct {
-	number uint64 // of the request
-	end    int    // of its bytes in made
-}
-
-// breach tells whether the rules must be asked about a command that answers nothing, or that
-// reuses the Message ID of a request that is still to be answered (D26).
-func (t *turn) breach(c *Command) (reason.Code, error) {
-	switch {
-	case c.Response():
-		if t.c.sent[t.from.Other()].find(c.MessageID, c.Field&^responseBit, c.ContextID) < 0 {
-			return reason.DICOMUnaskedResponse, nil
-		}
-	case c.Field == CancelRQ:
-	case len(t.s.requests) >= maxRequests:
-		return "", badCommand(0, "§9.1", "more than %d requests wait for their responses", maxRequests)
-	default:
-		for i := range t.s.requests {
-			if t.s.requests[i].id == c.MessageID {
-				return reason.DICOMCommandSet, nil
-			}
-		}
-	}
-	return "", nil
-}
-
-// account notes a request that is forwarded, or takes away the one that a final response answers.
-// Pending responses leave it (D26).
-func (t *turn) account(c *Command) {
-	switch {
-	case c.Field == CancelRQ:
-	case !c.Response():
-		t.s.asked++
-		t.s.requests = append(t.s.requests, request{c.MessageID, c.Field, c.ContextID, t.s.asked})
-	case c.Status != StatusPending && c.Status != StatusPendingWarning:
-		r := &t.c.sent[t.from.Other()].requests
-		if i := t.c.sent[t.from.Other()].find(c.MessageID, c.Field&^responseBit, c.ContextID); i >= 0 {
-			*r = append((*r)[:i], (*r)[i+1:]...)
-		}
-	}
-}
-
-// find returns which request of the side a response answers, -1 for none.
-func (s *sender) find(id, field uint16, context uint8) int {
-	for i := range s.requests {
-		if r := &s.requests[i]; r.id == id && r.field == field && r.context == context {
-			return i
-		}
-	}
-	return -1
-}
-
-// owe queues the response that refuses the request under way.
-func (t *turn) owe() error {
-	s, m := t.s, &t.s.msg
-	limit := t.c.sent[t.from.Other()].limit // what this side accepts
-	s.made = appendFailure(s.made, &m.cmd, m.verdict.Reason, limit)
-	s.owed = append(s.owed, owed{number: s.asked, end: len(s.made)})
-	if len(s.made) > maxOwed {
-		return &protocols.Malformed{Reason: reason.CapReplies, Section: "PS3.7 §9.1",
-			Detail: fmt.Sprintf("more than %d bytes of responses wait for their turn", maxOwed)}
-	}
-	return nil
-}
-
-// answer sends a side the responses that it is owed, as far as their turn has come: not inside a
-// message toward that side, and not before the answers to its earlier requests. With all, those
-// that are left are sent because nothing can be later.
-func (c *Conversation) answer(to protocols.Side, p *protocols.Plan, all bool) {
-	s, other := &c.sent[to], &c.sent[to.Other()]
-	if len(s.owed) == 0 || !c.ready(to) || other.open || other.sure > other.first {
-		return
-	}
-	n := len(s.owed)
-	if !all && len(s.requests) > 0 {
-		n = 0
-		for n < len(s.owed) && s.owed[n].number < s.requests[0].number {
-			n++
-		}
-	}
-	if n == 0 {
-		return
-	}
-	end := s.owed[n-1].end
-	p.Send(to, s.made[:end])
-	s.made = append(s.made[:0], s.made[end:]...)
-	s.owed = append(s.owed[:0], s.owed[n:]...)
-	for i := range s.owed {
-		s.owed[i].end -= end
-	}
 }

@@ -276,11 +276,11 @@ func TestMessageIDInUseIsABreach(t *testing.T) {
 
 func TestUnansweredRequestsAreCapped(t *testing.T) { // D11
 	var all []byte
-	for i := range uint16(maxRequests + 1) {
+	for i := range uint16(11) {
 		all = append(all, pdu(cmdPDV(ctxEcho, echoRQ(i)))...)
 	}
-	p := protocols.Play(New(Config{}, &script{}), established(near(all))...)
-	if protocols.ReasonOf(p.Err) != reason.DICOMCommandSet || len(p.Verdicts) != 1+maxRequests+1 {
+	p := protocols.Play(New(Config{MaxOutstanding: 10}, &script{}), established(near(all))...)
+	if protocols.ReasonOf(p.Err) != reason.DICOMCommandSet || len(p.Verdicts) != 1+10+1 {
 		t.Errorf("%v after %d verdicts", p.Err, len(p.Verdicts))
 	}
 }

@@ -14,6 +14,7 @@ const (
 	undecided fate = iota
 	passed
 	dropped
+	replaced // dropped, and bytes of ours take its place
 )
 
 // sender follows what one side sends on an established association: an index of the PDVs in its
@@ -23,7 +24,8 @@ const (
 // A PDU is settled when all its PDVs are decided, so what is held begins with the PDU that has
 // the first undecided one.
 type sender struct {
-	limit uint32 // of its P-DATA-TF PDUs, as its receiver accepts them: bytes after the header
+	limit  uint32 // of its P-DATA-TF PDUs, as its receiver accepts them: bytes after the header
+	window int    // how many requests it may leave unanswered, as negotiated; 0: no limit
 
 	pieces []piece // PDVs of the window
 	first  int     // of them, the first that is not settled
@@ -36,6 +38,7 @@ type sender struct {
 	msg   message
 	open  bool                // a part of a message was forwarded
 	ended []protocols.Verdict // of messages whose last piece is not settled
+	anew  []byte              // PDUs that take the place of replaced pieces, in order
 
 	requests []request // of this side, unanswered, in order
 	asked    uint64    // counts them all
@@ -50,8 +53,10 @@ type piece struct {
 	n    int32 // bytes of it, length field included
 	pdu  int32 // of the first of a PDU: bytes of the PDU, header included
 	more int32 // of the first of a PDU: how many others the PDU has
+	anew int32 // of a replaced one: bytes of sender.anew that go out where it stood
 	fate fate
 	ends bool // it completes its message
+	set  bool // it is of a command set, else of a data set
 }
 
 // busy tells whether the side is inside a message.
@@ -61,7 +66,9 @@ func (s *sender) busy() bool { return s.msg.state != between }
 func (s *sender) decide(f fate) {
 	s.msg.fate = f
 	for i := s.sure; i < len(s.pieces); i++ {
-		s.pieces[i].fate = f
+		if s.pieces[i].fate != replaced {
+			s.pieces[i].fate = f
+		}
 	}
 	s.sure = len(s.pieces)
 }
@@ -176,19 +183,19 @@ func (t *turn) look(last bool) error {
 // scan shows the scan what it was not shown of the last piece.
 func (t *turn) scan() error {
 	s := t.s
-	scan, capped := &s.msg.scan, t.c.cfg.HoldCap
+	read, capped := &s.msg.read, t.c.cfg.HoldCap
 	at := s.parsed - s.unseen
 	if upTo := min(s.parsed, len(t.win), capped); at < upTo {
-		scan.Feed(t.win[at:upTo])
+		read.feed(t.win[at:upTo])
 		s.unseen -= upTo - at
 	}
 	if s.unseen == 0 && s.final {
-		scan.End()
+		read.end()
 	}
-	if !scan.done && s.parsed > capped && len(t.win) >= capped {
+	if !read.done() && s.parsed > capped && len(t.win) >= capped {
 		return t.full()
 	}
-	if !scan.done {
+	if !read.done() {
 		return nil
 	}
 	return t.looked()
@@ -216,7 +223,7 @@ func (t *turn) full() error {
 	if t.s.msg.state != inData {
 		return m
 	}
-	t.s.msg.scan.Stop(m)
+	t.s.msg.read.stop(m)
 	return t.looked()
 }
 
@@ -240,7 +247,7 @@ func (t *turn) mixed(pdu []byte) error {
 func (t *turn) add(n int, begins bool) {
 	s := t.s
 	s.msg.bytes += int64(n)
-	pc := piece{n: int32(n), fate: s.msg.fate}
+	pc := piece{n: int32(n), fate: s.msg.fate, set: s.msg.state == inCommand}
 	if begins {
 		s.msg.bytes += PDUHeaderLen
 		pc.pdu, t.head = int32(t.size), len(s.pieces)
@@ -276,26 +283,28 @@ func (t *turn) release() error {
 }
 
 // pdu settles a PDU whose pieces are decided: as it is when all of them pass, not at all when none
-// does, with a header of our own when some do.
+// does, with a header of our own before those that do when some do. PDUs that take the place of
+// pieces go between.
 func (t *turn) pdu(pieces []piece, whole int) {
-	kept := 0
-	for i := range pieces {
-		if pieces[i].fate == passed {
-			kept += int(pieces[i].n)
-		}
-	}
-	switch kept {
-	case whole - PDUHeaderLen:
+	headed := passing(pieces) == whole-PDUHeaderLen
+	if headed {
 		t.pass(PDUHeaderLen)
-	case 0:
+	} else {
 		t.drop(PDUHeaderLen)
-	default:
-		t.drop(PDUHeaderLen)
-		var b [PDUHeaderLen]byte
-		t.p.Send(t.from.Other(), AppendPDataHeader(b[:0], uint32(kept)))
 	}
 	ended := 0
 	for i := range pieces {
+		switch pieces[i].fate {
+		case replaced:
+			t.sendAnew(int(pieces[i].anew))
+			headed = false
+		case passed:
+			if !headed {
+				var b [PDUHeaderLen]byte
+				t.p.Send(t.from.Other(), AppendPDataHeader(b[:0], uint32(passing(pieces[i:]))))
+			}
+			headed = true
+		}
 		t.settle(pieces[i].fate, int(pieces[i].n))
 		if pieces[i].ends {
 			v := &t.s.ended[ended]
@@ -304,4 +313,17 @@ func (t *turn) pdu(pieces []piece, whole int) {
 		}
 	}
 	t.s.ended = append(t.s.ended[:0], t.s.ended[ended:]...)
+}
+
+// passing returns how many bytes of pieces pass, up to the first that is replaced.
+func passing(pieces []piece) (n int) {
+	for i := range pieces {
+		switch pieces[i].fate {
+		case passed:
+			n += int(pieces[i].n)
+		case replaced:
+			return n
+		}
+	}
+	return n
 }

@@ -15,7 +15,9 @@ type script struct {
 	associate func(*Association, *protocols.Verdict)
 	context   func(*PresentationContext, []bool, *protocols.Verdict)
 	command   func(*Command, *protocols.Verdict)
-	needs     Tag
+	titles    map[string]string // what the other side calls an AE title
+	needs     Tag               // of objects
+	reads     Tag               // of other data sets
 	dataSet   func(*Command, *DataSet, *protocols.Verdict)
 	lenient   bool // breaches pass
 	saw       []string
@@ -40,13 +42,13 @@ func (r *script) Command(c *Command, v *protocols.Verdict) {
 	}
 }
 
-func (r *script) Title(protocols.Side, []byte) string { return "" }
+func (r *script) Title(_ protocols.Side, title []byte) string { return r.titles[string(title)] }
 
 func (r *script) Needs(c *Command) Tag {
 	if c.Field == CStoreRQ {
 		return r.needs
 	}
-	return 0
+	return r.reads
 }
 
 func (r *script) DataSet(c *Command, d *DataSet, v *protocols.Verdict) {
@@ -99,13 +101,14 @@ const (
 	uidFind = "1.2.840.10008.5.1.4.1.2.2.1"
 )
 
-// requestPDU and acceptPDU negotiate those contexts.
+// requestPDU and acceptPDU negotiate those contexts, both roles for the objects, and any number of
+// outstanding requests.
 func requestPDU() []byte {
 	return testRQ(testApplication(),
 		testContextRQ(ctxEcho, uidVerification, uidImplicit),
 		testContextRQ(ctxCT, uidCT, uidExplicit, uidImplicit),
 		testContextRQ(ctxFind, uidFind, uidImplicit),
-		testUser(testMaxLength(16384), testItem(0x52, "1.2.276.0.7230010.3.0.3.6.7")))
+		testUser(testMaxLength(16384), testItem(0x52, "1.2.276.0.7230010.3.0.3.6.7"), testItem(0x53, 0, 0), testRole(uidCT, 1, 1)))
 }
 
 func acceptPDU() []byte {
@@ -113,7 +116,7 @@ func acceptPDU() []byte {
 		testContextAC(ctxEcho, 0, uidImplicit),
 		testContextAC(ctxCT, 0, uidExplicit),
 		testContextAC(ctxFind, 0, uidImplicit),
-		testUser(testMaxLength(16384), testItem(0x52, "1.2.826.0.1.3680043.8.641")))
+		testUser(testMaxLength(16384), testItem(0x52, "1.2.826.0.1.3680043.8.641"), testItem(0x53, 0, 0), testRole(uidCT, 1, 1)))
 }
 
 // established prepares a conversation: the chunks that come first.
@@ -458,8 +461,8 @@ func TestServerIsCalledByAnotherTitle(t *testing.T) {
 }
 
 func TestMaximumLengthBindsEachSender(t *testing.T) { // D1, D2, D7
-	rq := testRQ(testApplication(), testContextRQ(ctxCT, uidCT, uidExplicit), testUser(testMaxLength(0)))
-	ac := testAC(testApplication(), testContextAC(ctxCT, 0, uidExplicit), testUser(testMaxLength(8192)))
+	rq := testRQ(testApplication(), testContextRQ(ctxCT, uidCT, uidExplicit), testUser(testMaxLength(0), testRole(uidCT, 1, 1)))
+	ac := testAC(testApplication(), testContextAC(ctxCT, 0, uidExplicit), testUser(testMaxLength(8192), testRole(uidCT, 1, 1)))
 	cfg := Config{MaxPDU: 20000}
 	rules := func() *script { return &script{} }
 	long := func(n int) []byte {

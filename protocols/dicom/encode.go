@@ -5,25 +5,30 @@ import "cordon/protocols/wire"
 // edit says what to change while an association PDU is encoded anew. Its zero value changes
 // nothing; what it does not name is encoded as received, in the order received.
 type edit struct {
-	called    []byte                          // the called AE title field, 16 bytes
-	maxLength uint32                          // the most that the maximum length may be
-	context   func(b *wire.Builder, it *Item) // appends a presentation context item, or what stands for it
-	missing   func(b *wire.Builder)           // appends to a PDU that has no presentation context item
-	drops     func(class []byte) bool         // whether a sub-item about a SOP class goes
+	called    []byte                            // the called AE title field, 16 bytes
+	calling   []byte                            // the calling AE title field, likewise
+	maxLength uint32                            // the most that the maximum length may be
+	context   func(b *wire.Builder, it *Item)   // appends a presentation context item, or what stands for it
+	missing   func(b *wire.Builder)             // appends to a PDU that has no presentation context item
+	drops     func(class []byte) bool           // whether a sub-item about a SOP class goes
+	roles     func(RoleSelection) RoleSelection // what stays of a role selection
 }
 
 func (a *associate) encode(dst []byte, e *edit) []byte {
 	b := wire.Builder{B: dst}
 	b.Bytes(a.raw[:2])
 	b.Len32(func(b *wire.Builder) {
-		called := a.CalledAE
+		called, calling := a.CalledAE, a.CallingAE
 		if e.called != nil {
 			called = e.called
+		}
+		if e.calling != nil {
+			calling = e.calling
 		}
 		b.Uint16(a.Version)
 		b.Bytes(a.reserved[0])
 		b.Bytes(called)
-		b.Bytes(a.CallingAE)
+		b.Bytes(calling)
 		b.Bytes(a.reserved[1])
 		a.encodeItems(b, e)
 	})
@@ -80,8 +85,28 @@ func (u *UserInformation) encode(b *wire.Builder, it *Item, e *edit) {
 			switch {
 			case sub.Type == ItemMaxLength:
 				sub.wrap(b, maxLength)
-			case e.drops == nil || !e.drops(sub.sopClass()):
+			case e.drops != nil && e.drops(sub.sopClass()):
+			case sub.Type == ItemRoleSelection && e.roles != nil:
+				sub.encodeRole(b, e.roles)
+			default:
 				sub.append(b)
+			}
+		}
+	})
+}
+
+// encodeRole appends a role selection sub-item with the roles that are left of it. They are its
+// last two bytes.
+func (it *Item) encodeRole(b *wire.Builder, roles func(RoleSelection) RoleSelection) {
+	at := len(it.Value) - 2
+	left := roles(RoleSelection{SOPClass: it.sopClass(), SCU: it.Value[at] == 1, SCP: it.Value[at+1] == 1})
+	it.wrap(b, func(b *wire.Builder) {
+		b.Bytes(it.Value[:at])
+		for _, role := range [...]bool{left.SCU, left.SCP} {
+			if role {
+				b.Uint8(1)
+			} else {
+				b.Uint8(0)
 			}
 		}
 	})

@@ -34,6 +34,7 @@ const (
 const (
 	StatusSuccess        uint16 = 0x0000
 	StatusProcessing     uint16 = 0x0110 // Failure: Processing failure
+	StatusCancel         uint16 = 0xFE00 // terminated by a C-CANCEL
 	StatusPending        uint16 = 0xFF00
 	StatusPendingWarning uint16 = 0xFF01 // Pending, optional keys were not supported
 )
@@ -55,7 +56,7 @@ type form struct {
 }
 
 // elements is a set of command elements that Command has a fact for.
-type elements uint16
+type elements uint32
 
 const (
 	affectedClass elements = 1 << iota
@@ -73,6 +74,7 @@ const (
 	actionType
 	originator
 	originatorID
+	subOperations
 )
 
 // answer is what every response has. Classes and instances are optional in it: PS3.7 marks them

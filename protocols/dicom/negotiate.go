@@ -15,6 +15,7 @@ import (
 type Narrowing struct {
 	Keep      []ContextDecision // one per context of the request, in its order
 	CalledAE  string            // what the server is called by; "": as the device called it
+	CallingAE string            // what the server is told the caller is; "": what the device said
 	MaxLength uint32            // our cap on PDU lengths; 0: none
 }
 
@@ -26,6 +27,8 @@ type ContextDecision struct {
 	// Transfer says which of the transfer syntaxes stay. A context that keeps none is stripped,
 	// with TransferSyntaxesNotSupported.
 	Transfer []bool
+	// NoSCU and NoSCP take roles away that the requestor proposes for itself (D12).
+	NoSCU, NoSCP bool
 }
 
 // Reset makes n a narrowing that keeps all of a. It reuses memory.
@@ -41,7 +44,7 @@ func (n *Narrowing) Reset(a *AssociateRQ) {
 		}
 		n.Keep[i] = ContextDecision{Transfer: mask}
 	}
-	n.CalledAE, n.MaxLength = "", 0
+	n.CalledAE, n.CallingAE, n.MaxLength = "", "", 0
 }
 
 // result is what the device is told of context i at once; Acceptance where the server decides.
@@ -83,25 +86,44 @@ func (n *Narrowing) lost(a *AssociateRQ, class []byte) bool {
 	return proposed
 }
 
-// called returns the called AE title field that the server gets, nil where it is the device's.
-func (n *Narrowing) called(a *AssociateRQ) []byte {
-	if n.CalledAE == "" || n.CalledAE == string(TrimAE(a.CalledAE)) {
+// roles returns what stays of a proposed role selection. One item speaks for all contexts of its
+// SOP class, so a role goes when no context that is left may have it.
+func (n *Narrowing) roles(a *AssociateRQ, r RoleSelection) RoleSelection {
+	scu, scp, any := false, false, false
+	for i, pc := range a.Contexts {
+		if d := &n.Keep[i]; bytes.Equal(pc.Abstract, r.SOPClass) && n.result(i) == Acceptance {
+			scu, scp, any = scu || !d.NoSCU, scp || !d.NoSCP, true
+		}
+	}
+	if any {
+		r.SCU, r.SCP = r.SCU && scu, r.SCP && scp
+	}
+	return r
+}
+
+// title returns an AE title field with another title, nil where it has that title already.
+func title(field []byte, with string) []byte {
+	if with == "" || with == string(TrimAE(field)) {
 		return nil
 	}
-	field := bytes.Repeat([]byte{' '}, aeLen)
-	copy(field, n.CalledAE)
+	field = bytes.Repeat([]byte{' '}, aeLen)
+	copy(field, with)
 	return field
 }
 
 // AppendNarrowed appends the request for the server: without what n takes away, without the role
-// selection and extended negotiation items of SOP classes that lost all their contexts, and with
-// the maximum length lowered to our cap. All else is as received, and all of it where nothing
-// changes.
+// selection and extended negotiation items of SOP classes that lost all their contexts, with the
+// roles that are left, and with the maximum length lowered to our cap. All else is as received,
+// and all of it where nothing changes.
 func (a *AssociateRQ) AppendNarrowed(dst []byte, n *Narrowing) []byte {
-	e := edit{called: n.called(a), maxLength: n.MaxLength}
-	same := e.called == nil && a.fits(n.MaxLength)
+	e := edit{called: title(a.CalledAE, n.CalledAE), calling: title(a.CallingAE, n.CallingAE), maxLength: n.MaxLength}
+	same := e.called == nil && e.calling == nil && a.fits(n.MaxLength)
 	for i := range n.Keep {
 		same = same && n.whole(i)
+	}
+	for _, r := range a.User.Roles {
+		left := n.roles(a, r)
+		same = same && left.SCU == r.SCU && left.SCP == r.SCP
 	}
 	if same {
 		return append(dst, a.raw...)
@@ -114,6 +136,7 @@ func (a *AssociateRQ) AppendNarrowed(dst []byte, n *Narrowing) []byte {
 		i++
 	}
 	e.drops = func(class []byte) bool { return class != nil && n.lost(a, class) }
+	e.roles = func(r RoleSelection) RoleSelection { return n.roles(a, r) }
 	return a.encode(dst, &e)
 }
 
@@ -127,7 +150,9 @@ type Offer struct {
 	contexts []offered // in the order the device asked
 	roles    []offeredRole
 	called   []byte // the device's called AE title field where the server was called otherwise
+	calling  []byte // the device's calling AE title field where the server was told another
 	identity bool   // a user identity was sent
+	window   [2]int // asynchronous operations, see AssociateAC.Window
 }
 
 type offered struct {
@@ -135,6 +160,8 @@ type offered struct {
 	result   Result // what the device is told; Acceptance: for the server to decide
 	abstract string
 	transfer []string // what the server may choose from; of a stripped context one of those asked
+	noSCU    bool     // roles that are taken away
+	noSCP    bool
 }
 
 type offeredRole struct {
@@ -144,12 +171,15 @@ type offeredRole struct {
 
 // Offer returns what a narrowed by n offers. It holds copies.
 func (a *AssociateRQ) Offer(n *Narrowing) *Offer {
-	o := &Offer{identity: a.User.Identity.Type != 0}
-	if n.called(a) != nil {
+	o := &Offer{identity: a.User.Identity.Type != 0, window: a.User.window()}
+	if title(a.CalledAE, n.CalledAE) != nil {
 		o.called = bytes.Clone(a.CalledAE)
 	}
+	if title(a.CallingAE, n.CallingAE) != nil {
+		o.calling = bytes.Clone(a.CallingAE)
+	}
 	for i, pc := range a.Contexts {
-		c := offered{id: pc.ID, result: n.result(i), abstract: string(pc.Abstract)}
+		c := offered{id: pc.ID, result: n.result(i), abstract: string(pc.Abstract), noSCU: n.Keep[i].NoSCU, noSCP: n.Keep[i].NoSCP}
 		if c.result != Acceptance {
 			c.transfer = []string{string(pc.Transfer[0])}
 		} else {
@@ -163,7 +193,8 @@ func (a *AssociateRQ) Offer(n *Narrowing) *Offer {
 	}
 	for _, r := range a.User.Roles {
 		if !n.lost(a, r.SOPClass) {
-			o.roles = append(o.roles, offeredRole{string(r.SOPClass), r.SCU, r.SCP})
+			left := n.roles(a, r)
+			o.roles = append(o.roles, offeredRole{string(r.SOPClass), left.SCU, left.SCP})
 		}
 	}
 	return o
@@ -248,15 +279,18 @@ func unoffered(off int, section, format string, args ...any) error {
 
 // AppendRestored appends the answer for the device: what the server said, and the stripped
 // contexts under their own IDs with the result that policy gave them, in the order the device
-// asked; the maximum length lowered to our cap, and the called AE title that the device used.
-// All else is as received, and all of it where nothing changes. ac has passed Check.
+// asked; the maximum length lowered to our cap, and the AE titles that the device used. All else
+// is as received, and all of it where nothing changes. ac has passed Check.
 func (ac *AssociateAC) AppendRestored(dst []byte, o *Offer, maxLength uint32) []byte {
 	e := edit{maxLength: maxLength}
 	if o.called != nil && !bytes.Equal(o.called, ac.CalledAE) {
 		e.called = o.called
 	}
+	if o.calling != nil && !bytes.Equal(o.calling, ac.CallingAE) {
+		e.calling = o.calling
+	}
 	stripped := o.Remaining() < len(o.contexts)
-	if !stripped && e.called == nil && ac.fits(maxLength) {
+	if !stripped && e.called == nil && e.calling == nil && ac.fits(maxLength) {
 		return append(dst, ac.raw...)
 	}
 	if stripped && len(ac.Contexts) == 0 {
@@ -324,9 +358,30 @@ func (ac *AssociateAC) Accepted(o *Offer) iter.Seq[AcceptedContext] {
 					out.SCU, out.SCP = r.SCU, r.SCP
 				}
 			}
+			out.SCU, out.SCP = out.SCU && !c.noSCU, out.SCP && !c.noSCP
 			if !yield(out) {
 				return
 			}
 		}
 	}
+}
+
+// window returns how many requests the requestor and the acceptor may leave unanswered (PS3.7
+// §D.3.3.3); 0 means no limit, and without the item it is one each (D11).
+func (u *UserInformation) window() [2]int {
+	if !u.HasAsync {
+		return [2]int{1, 1}
+	}
+	return [2]int{int(u.AsyncInvoked), int(u.AsyncPerformed)}
+}
+
+// Window returns how many requests Near, the requestor, and Far may leave unanswered; 0 means no
+// limit. The answer speaks of the requestor's operations first, as the request does, and cannot
+// widen what was asked: of an answer that does, the request counts.
+func (ac *AssociateAC) Window(o *Offer) (w [2]int) {
+	answered := ac.User.window()
+	for i := range w {
+		w[i] = int(LowerMaxLength(uint32(answered[i]), uint32(o.window[i]))) // 0 means no limit here, too
+	}
+	return w
 }

@@ -21,15 +21,11 @@ func AppendFragments(dst []byte, contextID uint8, command bool, set []byte, maxL
 }
 
 // Failure returns the response that refuses a request: its Message ID, SOP class and instance, a
-// failure status and no data set (PS3.7 §9.3, §10.3; D24). The UIDs alias the request's.
+// failure status that its service has, and no data set (PS3.7 §9.3, §10.3; D24). The UIDs alias the request's.
 func (c *Command) Failure(code reason.Code) Command {
-	s := reason.Lookup(code).Status
-	if s == 0 {
-		s = StatusProcessing
-	}
 	return Command{
 		From: c.From.Other(), ContextID: c.ContextID, Abstract: c.Abstract, Transfer: c.Transfer,
-		Field: c.Field | responseBit, MessageID: c.MessageID, Status: s,
+		Field: c.Field | responseBit, MessageID: c.MessageID, Status: refusal(c.Field, reason.Lookup(code).Status),
 		SOPClass: c.SOPClass, SOPInstance: c.SOPInstance, InstanceSafe: c.InstanceSafe,
 	}
 }

@@ -110,11 +110,23 @@ type Command struct {
 	TypeID       uint16 // Event Type ID (0000,1002) or Action Type ID (0000,1008)
 	InstanceSafe bool   // SOPInstance is absent or a valid UID (PS3.5 §9.1), so safe as a name
 
-	// Within is the Command Field of the request that this one is a sub-operation of: C-GET-RQ of
-	// a C-STORE-RQ that the C-GET's acceptor sends on the same association; 0 for none.
+	SubOperations SubOperations // of a C-GET-RSP or C-MOVE-RSP
+
+	// Within is the Command Field of the request that this one is about; 0 for none. It is C-GET-RQ
+	// of a C-STORE-RQ that is a sub-operation: one that comes from the side that a C-GET is
+	// outstanding at, on the same association. Of a C-CANCEL-RQ it is the field of the request that
+	// it names, C-FIND-RQ, C-GET-RQ or C-MOVE-RQ, while that is outstanding.
 	Within uint16
-	// WithinID is that request's Message ID.
+	// WithinID is that request's Message ID. A sub-operation does not say which C-GET it is of; of
+	// several that are outstanding it is the oldest one's.
 	WithinID uint16
+}
+
+// SubOperations holds the numbers of C-STORE sub-operations that a response tells (PS3.7 §9.3.3.2,
+// §9.3.4.2), elements (0000,1020) to (0000,1023).
+type SubOperations struct {
+	Told                                  bool // at least one of them is there
+	Remaining, Completed, Failed, Warning uint16
 }
 
 // Response tells whether the command answers another.

@@ -59,6 +59,11 @@ const (
 	DICOMUIDMismatch        Code = "dicom.uid-mismatch"
 	DICOMDataSet            Code = "dicom.data-set"
 	DICOMUnaskedResponse    Code = "dicom.unasked-response"
+	DICOMStatus             Code = "dicom.status"
+	DICOMRole               Code = "dicom.role"
+	DICOMWindow             Code = "dicom.window"
+	DICOMLateCancel         Code = "dicom.late-cancel"
+	DICOMMoveDestination    Code = "dicom.move-destination"
 	DICOMPeerRejected       Code = "dicom.peer-rejected"
 
 	HL7Framing     Code = "hl7.framing"
@@ -97,6 +102,7 @@ const (
 	statusMismatch      = 0xA900 // Error: Data Set does not match SOP Class (PS3.4 B.2.3)
 	statusUnderstand    = 0xC000 // Error: Cannot understand
 	statusResources     = 0xA700 // Refused: Out of resources
+	statusDestination   = 0xA801 // Refused: Move Destination unknown (PS3.4 C.4.2.1.5)
 )
 
 var registry = []Info{
@@ -104,8 +110,8 @@ var registry = []Info{
 		Do: "Add it to the flow's allow list if the device needs it.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
-	{Code: PolicyRewrite, Meaning: "The unit passed with a part rewritten, as the policy says: the server is called by the AE title it has now.",
-		Do: "Nothing; or let the device call the server by its new AE title, and take was.ae out of site.yaml.",
+	{Code: PolicyRewrite, Meaning: "The unit passed with AE titles rewritten, as the policy says: each side is told the titles that it knows.",
+		Do: "Nothing; or let the device use the new AE titles, and take was.ae out of site.yaml.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
 	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address that no device of this listener has; it was closed unread.",
@@ -231,6 +237,19 @@ var registry = []Info{
 		Abort: abortValue, Status: statusUnderstand},
 	{Code: DICOMUnaskedResponse, Meaning: "A response answers nothing that was asked.",
 		Do: "Report it to the maker of the software that sent it.", Abort: abortUnspecified},
+	{Code: DICOMStatus, Meaning: "A response carries a status that its operation does not have.",
+		Do: "Report it to the maker of the software that sent it.", Abort: abortValue},
+	{Code: DICOMRole, Meaning: "A request came from the side that did not negotiate the role for it: an SCP asked for what only an SCU asks, or the other way round.",
+		Do: "Let the side that opens the association propose the role (SCP/SCU role selection), as C-GET needs it; or report it to the maker of the software that sent it.",
+		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized},
+	{Code: DICOMWindow, Meaning: "A request came while as many as were negotiated (asynchronous operations window) still waited for their responses.",
+		Do:    "Let the device wait for each response, or negotiate a larger window.",
+		Abort: abortUnspecified, Status: statusResources},
+	{Code: DICOMLateCancel, Meaning: "A C-CANCEL named a request that is not outstanding; it has no answer and was dropped.",
+		Do: "Nothing: it crossed with the last response, or named a request that was refused.", Abort: abortUnspecified},
+	{Code: DICOMMoveDestination, Meaning: "A C-MOVE names a destination that the flow does not allow.",
+		Do:    "Add the AE title to the flow's move destinations if images may be sent there.",
+		Abort: abortUnspecified, Status: statusDestination},
 	{Code: DICOMPeerRejected, Meaning: "The server rejected the association itself; Cordon passed its answer on.",
 		Do: "Ask the server's administrator to admit the device's AE title."},
 

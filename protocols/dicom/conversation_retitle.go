@@ -1,0 +1,138 @@
+package dicom
+
+import (
+	"strings"
+
+	"cordon/protocols"
+	"cordon/protocols/reason"
+)
+
+// A message that names an application entity by a title that the other side knows another one for
+// is sent anew as far as it names it: its command set (Move Destination, Move Originator), or its
+// data set (Retrieve AE Title). The PDVs of that set are replaced by PDUs of our own; all others of
+// the message pass as they came.
+
+const (
+	uidStorageCommitment = "1.2.840.10008.1.20.1"     // Storage Commitment Push Model (PS3.4 §J.3)
+	uidQueryRetrieve     = "1.2.840.10008.5.1.4.1.2." // what the models of Query/Retrieve begin with (PS3.4 §C.6)
+	moveDestinationTag   = 0x0600
+	originatorTag        = 0x1030
+)
+
+// namesTitles tells whether the data set of a message may have a Retrieve AE Title: matches of a
+// query, and storage commitment's requests and reports. Those of a deflated one stay as they are.
+func namesTitles(c *Command) bool {
+	switch c.Field {
+	case CFindRSP:
+		return strings.HasPrefix(c.Abstract, uidQueryRetrieve) && !encodingOf(c.Transfer).deflated
+	case NActionRQ, NEventRQ:
+		return c.Abstract == uidStorageCommitment && !encodingOf(c.Transfer).deflated
+	}
+	return false
+}
+
+// retitle makes anew what the allowed message under way names by another title than its receiver
+// does. It may refuse the message: where the titles cannot be replaced because more of it would have
+// to be held than may be.
+func (t *turn) retitle() {
+	r, m := &t.c.retitler, &t.s.msg
+	m.anew = [2]int{}
+	r.reset(t.c.rules, t.from)
+	switch {
+	case m.cmd.Field == CMoveRQ:
+		t.retitleCommand(r, moveDestinationTag)
+	case m.cmd.Field == CStoreRQ && m.cmd.Originator != nil:
+		t.retitleCommand(r, originatorTag)
+	case m.cmd.HasDataSet && m.read.titles && m.read.done():
+		t.retitleDataSet(r)
+	}
+	if v := &m.verdict; r.found && !v.Refused() {
+		v.Action = protocols.Rewrite
+		if v.Would == protocols.Allow {
+			v.Would, v.Reason = protocols.Rewrite, reason.PolicyRewrite
+			v.Found.Set("")
+			v.Found.AppendBytes(r.old)
+		}
+	}
+}
+
+// retitleCommand makes the command set anew if the rules know another title for the one that an
+// element of it holds.
+func (t *turn) retitleCommand(r *retitler, elem uint16) {
+	s, m := t.s, &t.s.msg
+	if r.commandSet(m.set, elem); r.found {
+		m.anew[0] = s.remakeSet(m.ctx.id, true, r.out)
+	}
+}
+
+// retitleDataSet likewise makes the data set anew. One that cannot be read passes as it came: rules
+// that want it sound look at it themselves.
+func (t *turn) retitleDataSet(r *retitler) {
+	s, m := t.s, &t.s.msg
+	set := t.held(t.c.work[:0])
+	read := r.dataSet(set, encodingOf(m.ctx.transfer))
+	switch {
+	case r.found && m.read.cut:
+		// The rest names the same by the same title, and is not here to be made anew.
+		r.found = false
+		t.c.rules.Breach(reason.CapHold, &m.verdict)
+	case !read:
+		r.found = false
+	case r.found:
+		m.anew[1] = s.remakeSet(m.ctx.id, false, r.out)
+	}
+	if t.c.work = set; cap(set) > keptRewrite {
+		t.c.work = nil
+	}
+}
+
+// held appends as much of the undecided data set as is in the window.
+func (t *turn) held(dst []byte) []byte {
+	s, at := t.s, 0
+	for i := s.first; i < len(s.pieces); i++ {
+		pc := &s.pieces[i]
+		if pc.pdu > 0 {
+			at += PDUHeaderLen
+		}
+		if end := min(at+int(pc.n), len(t.win)); i >= s.sure && !pc.set && end > at+pdvHeaderLen {
+			dst = append(dst, t.win[at+pdvHeaderLen:end]...)
+		}
+		at += int(pc.n)
+	}
+	return dst
+}
+
+// remakeSet queues the PDUs of a set that was made anew, and returns how many bytes they have.
+func (s *sender) remakeSet(contextID uint8, command bool, set []byte) int {
+	n := len(s.anew)
+	s.anew = AppendFragments(s.anew, contextID, command, set, s.limit)
+	return len(s.anew) - n
+}
+
+// remake has the PDUs that were made anew take the place of the undecided pieces of their set.
+func (s *sender) remake() {
+	anew := s.msg.anew
+	for i := s.sure; i < len(s.pieces); i++ {
+		pc, which := &s.pieces[i], 1
+		if pc.set {
+			which = 0
+		}
+		if s.msg.anew[which] > 0 {
+			pc.fate, pc.anew = replaced, int32(anew[which])
+			anew[which] = 0
+		}
+	}
+}
+
+// sendAnew sends the next n bytes that take the place of a piece.
+func (t *turn) sendAnew(n int) {
+	s := t.s
+	if n == 0 {
+		return
+	}
+	s.open = true
+	t.p.Send(t.from.Other(), s.anew[:n])
+	if s.anew = append(s.anew[:0], s.anew[n:]...); len(s.anew) == 0 && cap(s.anew) > keptRewrite {
+		s.anew = nil
+	}
+}
