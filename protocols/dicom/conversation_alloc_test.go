@@ -30,6 +30,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	answer := pdu(cmdPDV(ctxCT, storeRSP(1, 0)))
 	bad := store(1, image(badInstance, 4000), 16384)
 	mixed := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 200)))
+	find := withData(ctxFind, findRQ(5), make([]byte, 20))
+	pending := withData(ctxFind, findRSP(5, StatusPending, true), references("CT3 ", 2)) // a match, as far as titles go
 	start := pdu(cmdPDV(ctxCT, storeRQ(9)), dataPDV(ctxCT, false, image(goodInstance, 200)))
 	for name, c := range map[string]struct {
 		before []byte
@@ -40,6 +42,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		"an object in one PDU":            {nil, []protocols.Chunk{near(mixed), far(answer)}},
 		"a refused object and our answer": {nil, []protocols.Chunk{near(bad)}},
 		"an object that comes in pieces":  {nil, append(protocols.Cut(1000, near(msg)), far(answer))},
+		"a match":                         {find, []protocols.Chunk{far(pending)}},
+		"a match in pieces":               {find, protocols.Cut(10, far(pending))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conv := New(Config{}, quiet{})

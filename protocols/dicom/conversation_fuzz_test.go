@@ -23,6 +23,12 @@ func sentences() [][]byte {
 		pdu(cmdPDV(ctxFind, findRQ(9)), dataPDV(ctxFind, true, good[:8])),
 		pdu(cmdPDV(ctxFind, findRSP(9, StatusPending, true))), pdu(dataPDV(ctxFind, true, good[:8])),
 		pdu(cmdPDV(ctxFind, findRSP(9, 0, false))), pdu(cmdPDV(ctxFind, &Command{Field: CancelRQ, MessageID: 9})),
+		getRQ(10), getRSP(10, StatusPending, SubOperations{Remaining: 1}), getRSP(10, 0, SubOperations{Completed: 1}),
+		moveRQ("PACS"), originated("PACS", good, 50), originated("WS1", bad, 0),
+		pdu(cmdPDV(ctxFind, findRSP(9, StatusPending, true)), dataPDV(ctxFind, false, match("PACS")[:20])), pdu(dataPDV(ctxFind, true, match("PACS")[20:])),
+		withData(ctxCommit, eventRQ(11), references("PACS", 2)), withData(ctxCommit, eventRQ(12), references("WS1", 60)),
+		pdu(cmdPDV(ctxCommit, &Command{Field: NEventRSP, MessageID: 11})), pdu(cmdPDV(ctxEcho, echoRQ(13)), cmdPDV(ctxMove, &Command{Field: CMoveRQ, MessageID: 14, HasDataSet: true, SOPClass: []byte(uidMove), MoveAE: []byte("WS1")}), dataPDV(ctxMove, false, nil)),
+		pdu(dataPDV(ctxMove, true, good[:8]), cmdPDV(ctxEcho, echoRQ(15))),
 	}
 }
 
@@ -47,7 +53,8 @@ func wellFormed(t *testing.T, b []byte) {
 
 // FuzzConversation plays a script of two peers: each of its bytes says one of the sentences, from
 // one side or the other, then come raw bytes. What is forwarded must be PDUs, nothing of a refused
-// object may be in it, and how the bytes were cut may make no difference (G1).
+// object may be in it, and how the bytes were cut may make no difference (G1). The upper bits of cut
+// choose whether breaches pass and whether requests may be outstanding without limit.
 func FuzzConversation(f *testing.F) {
 	for i := range sentences() {
 		f.Add([]byte{byte(i), byte(i) | 0x80}, []byte{}, uint8(7))
@@ -56,25 +63,36 @@ func FuzzConversation(f *testing.F) {
 	f.Add([]byte{19, 0x80 | 20, 7, 0x80 | 21, 0x80 | 22, 2, 0x80 | 2}, []byte{4, 0, 0, 0, 0, 8}, uint8(3))
 	f.Add([]byte{10, 11, 12, 0x80 | 18, 7, 4}, []byte{}, uint8(12))
 	f.Add([]byte{0x80 | 10, 7, 0x80 | 11, 13, 0x80 | 12, 2}, []byte{}, uint8(12))
+	f.Add([]byte{24, 0x80 | 28, 16, 0x80 | 25, 0x80 | 7, 0x80 | 26, 27, 0x80 | 29}, []byte{}, uint8(9))
+	f.Add([]byte{19, 0x80 | 30, 0x80 | 31, 0x80 | 32, 34, 0x80 | 33, 35, 36, 0x80 | 14}, []byte{}, uint8(0x80|5))
 	all := sentences()
 	f.Fuzz(func(t *testing.T, said, raw []byte, cut uint8) {
 		if len(said) > 40 {
 			said = said[:40]
 		}
-		chunks := established()
+		user := info(testRole(uidCT, 1, 1))
+		if cut&0x80 != 0 {
+			user = append(user, testItem(0x53, 0, 0))
+		}
+		rules := func() *script {
+			r := checked()
+			r.titles, r.lenient = renamed, cut&0x40 != 0
+			return r
+		}
+		chunks := workstation(user)
 		for _, s := range said {
 			chunks = append(chunks, protocols.From(protocols.Side(s>>7), all[int(s&0x7F)%len(all)]))
 		}
 		chunks = append(chunks, near(raw))
 		cfg := Config{HoldCap: 2048}
-		p := protocols.Play(New(cfg, checked()), chunks...)
+		p := protocols.Play(New(cfg, rules()), chunks...)
 		for side := range p.Toward {
 			wellFormed(t, p.Toward[side])
 		}
 		if bytes.Contains(p.Toward[protocols.Far], []byte(badInstance)) || bytes.Contains(p.Toward[protocols.Near], []byte(badInstance)) {
 			t.Fatal("a part of a refused object was forwarded")
 		}
-		if diff := differ(p, protocols.Play(New(cfg, checked()), protocols.Cut(int(cut)+1, chunks...)...)); diff != "" {
+		if diff := differ(p, protocols.Play(New(cfg, rules()), protocols.Cut(int(cut&0x3F)+1, chunks...)...)); diff != "" {
 			t.Fatal(diff)
 		}
 	})

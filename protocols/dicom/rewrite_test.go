@@ -228,7 +228,7 @@ func TestMessagesAreRetitled(t *testing.T) {
 		"match not read":   {[]protocols.Chunk{near(find)}, far(pending, pdu(dataPDV(ctxFind, true, match("PACS")[:22]))), far(pending, pdu(dataPDV(ctxFind, true, match("PACS")[:22]))), "C-FIND-RSP allow"},
 		"no match":         {[]protocols.Chunk{near(find)}, far(pdu(cmdPDV(ctxFind, findRSP(5, 0, false)))), far(pdu(cmdPDV(ctxFind, findRSP(5, 0, false)))), "C-FIND-RSP allow"},
 		"commitment asked": {nil, near(action, AppendFragments(nil, ctxCommit, false, references("PACS", 3), 100)), near(action, AppendFragments(nil, ctxCommit, false, references("ARCHIVE2", 3), 16384)), "N-ACTION-RQ rewrite policy.rewrite"},
-		"commitment reported": {nil, far(event, AppendFragments(nil, ctxCommit, false, references("PACS", 400), 3000)), far(event, AppendFragments(nil, ctxCommit, false, references("ARCHIVE2", 400), 16384)),
+		"commitment reported": {nil, far(event, AppendFragments(nil, ctxCommit, false, references("PACS", 80), 3000)), far(event, AppendFragments(nil, ctxCommit, false, references("ARCHIVE2", 80), 16384)),
 			"N-EVENT-REPORT-RQ rewrite policy.rewrite"},
 		"in one PDU with others": {nil, near(pdu(echo, cmdPDV(ctxCT, &Command{Field: CStoreRQ, MessageID: 1, HasDataSet: true, SOPClass: []byte(uidCT), SOPInstance: []byte(testInstance), Originator: []byte("PACS"), OriginatorID: 77}),
 			dataPDV(ctxCT, false, object[:100]), dataPDV(ctxCT, true, object[100:]))),
@@ -278,9 +278,15 @@ func TestRetitledMessageStaysWithinItsReceiversMaximum(t *testing.T) { // D1
 	copy(ac[bytes.Index(ac, testMaxLength(16384)):], testMaxLength(50))
 	set := AppendCommand(nil, &Command{Field: CMoveRQ, MessageID: 3, SOPClass: []byte(uidMove), MoveAE: []byte("PACS"), HasDataSet: true})
 	identifier := AppendFragments(nil, ctxMove, false, make([]byte, 20), 50)
-	p := playEveryWay(t, Config{}, withTitles, chunks[0], far(ac), near(AppendFragments(nil, ctxMove, true, set, 50), identifier))
+	ask := Command{Field: NActionRQ, MessageID: 4, TypeID: 1, HasDataSet: true, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}
+	action := func(at string) []byte {
+		b := AppendFragments(nil, ctxCommit, true, AppendCommand(nil, &ask), 50)
+		return AppendFragments(b, ctxCommit, false, references(at, 20), 50)
+	}
+	answer := pdu(cmdPDV(ctxMove, &Command{Field: CMoveRSP, MessageID: 3}))
+	p := playEveryWay(t, Config{}, withTitles, chunks[0], far(ac), near(AppendFragments(nil, ctxMove, true, set, 50), identifier), far(answer), near(action("PACS")))
 	set = AppendCommand(nil, &Command{Field: CMoveRQ, MessageID: 3, SOPClass: []byte(uidMove), MoveAE: []byte("ARCHIVE2"), HasDataSet: true})
-	wantToward(t, p, protocols.Far, chunks[0].Bytes, AppendFragments(nil, ctxMove, true, set, 50), identifier)
+	wantToward(t, p, protocols.Far, chunks[0].Bytes, AppendFragments(nil, ctxMove, true, set, 50), identifier, action("ARCHIVE2"))
 }
 
 // A data set of which more would have to be held than may be is refused when it names a title that
