@@ -38,6 +38,20 @@
 //	 bytes after    odd          bit 0: command (1) or data set (0)
 //	 this field                  bit 1: last fragment of it
 //
+// On each context one side is the SCU, which asks, and the other the SCP, which performs; without
+// negotiation the requestor is the SCU (PS3.7 §D.3.3.4). N-EVENT-REPORT goes the other way. For
+// C-GET the requestor proposes to be the SCP of the objects' SOP classes, too, because the acceptor
+// sends them as C-STORE sub-operations before it answers:
+//
+//	requestor                         acceptor
+//	    ├── C-GET-RQ ────────────────────▶│
+//	    │◀────────────────── C-STORE-RQ ──┤  an object
+//	    ├── C-STORE-RSP ─────────────────▶│
+//	    │◀─────────── C-GET-RSP pending ──┤  1 completed, 1 remaining
+//	    │◀────────────────── C-STORE-RQ ──┤  another
+//	    ├── C-STORE-RSP ─────────────────▶│
+//	    │◀─────────── C-GET-RSP success ──┤
+//
 // # What is tolerated
 //
 // Parsers are strict where two readers could read bytes differently, and lenient where the

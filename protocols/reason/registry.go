@@ -242,7 +242,7 @@ var registry = []Info{
 	{Code: DICOMRole, Meaning: "A request came from the side that did not negotiate the role for it: an SCP asked for what only an SCU asks, or the other way round.",
 		Do: "Let the side that opens the association propose the role (SCP/SCU role selection), as C-GET needs it; or report it to the maker of the software that sent it.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized},
-	{Code: DICOMWindow, Meaning: "A request came while as many as were negotiated (asynchronous operations window) still waited for their responses.",
+	{Code: DICOMWindow, Meaning: "A request came while as many as were negotiated (asynchronous operations window) still waited for their responses.", Transient: true,
 		Do:    "Let the device wait for each response, or negotiate a larger window.",
 		Abort: abortUnspecified, Status: statusResources},
 	{Code: DICOMLateCancel, Meaning: "A C-CANCEL named a request that is not outstanding; it has no answer and was dropped.",
