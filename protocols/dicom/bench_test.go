@@ -44,6 +44,43 @@ func BenchmarkObject(b *testing.B) {
 	}
 }
 
+// BenchmarkAssociation sets up an association of a modality that proposes 40 contexts of two transfer
+// syntaxes each.
+func BenchmarkAssociation(b *testing.B) {
+	rq, ac := [][]byte{testApplication()}, [][]byte{testApplication()}
+	for i := range 40 {
+		id, class := byte(2*i+1), fmt.Sprintf("%s.%d", uidCT, i)
+		rq = append(rq, testContextRQ(id, class, uidExplicit, uidImplicit))
+		ac = append(ac, testContextAC(id, 0, uidExplicit))
+	}
+	request, accept := near(testRQ(append(rq, testUser(testMaxLength(16384)))...)), far(testAC(append(ac, testUser(testMaxLength(16384)))...))
+	d := driver{b: b}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.conv = New(Config{}, allowing{})
+		d.feed(request)
+		d.feed(accept)
+	}
+}
+
+// BenchmarkQuery judges a C-FIND with 100 matches in PDUs of their own.
+func BenchmarkQuery(b *testing.B) {
+	conv := New(Config{}, allowing{})
+	if p := protocols.Play(conv, workstation(nil)...); p.Err != nil {
+		b.Fatal(p.Err)
+	}
+	one := withData(ctxFind, findRSP(5, StatusPending, true), match("CT3 "))
+	answers := far(append(bytes.Repeat(one, 100), pdu(cmdPDV(ctxFind, findRSP(5, 0, false)))...))
+	find := near(withData(ctxFind, findRQ(5), match("")))
+	d := driver{b: b, conv: conv}
+	b.SetBytes(int64(len(answers.Bytes)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d.feed(find)
+		d.feed(answers)
+	}
+}
+
 // driver feeds a conversation as the pump does.
 type driver struct {
 	b      *testing.B
