@@ -12,6 +12,7 @@ import (
 type Config struct {
 	MaxPDU  uint32 // longest P-DATA-TF PDU either side may send, bytes after the header; 0: 256 KiB
 	HoldCap int    // most bytes of a message held undecided; 0: 1 MiB
+	Scan    ScanLimits
 }
 
 const (
@@ -64,6 +65,7 @@ func New(cfg Config, rules Rules) *Conversation {
 	c.state[protocols.Near], c.state[protocols.Far] = Sta2, Sta1 // connected by Near (AE-5)
 	for i := range c.sent {
 		c.sent[i].limit = cfg.MaxPDU
+		c.sent[i].msg.scan.Limits = cfg.Scan
 	}
 	return c
 }

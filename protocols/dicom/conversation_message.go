@@ -116,6 +116,9 @@ func (t *turn) command() error {
 	if !v.Refused() && c.HasDataSet {
 		if needs := t.c.rules.Needs(c); needs > 0 {
 			m.scan.Reset(m.ctx.transfer, needs)
+			if c.Field == CFindRQ || c.Field == CMoveRQ || c.Field == CGetRQ {
+				m.scan.Identifier()
+			}
 			return nil
 		}
 	}

@@ -172,12 +172,13 @@ type Image struct {
 // Query is what a C-FIND, C-MOVE or C-GET identifier asks (PS3.4 §C.2.2).
 type Query struct {
 	Level []byte // (0008,0052)
-	Keys  []Key  // of the top level, in order, and of worklists one level down; memory is reused
+	Keys  []Key  // in order, of the top level and one level down in sequences; memory is reused
 }
 
 // Key is one attribute of an identifier.
 type Key struct {
 	Tag   Tag
+	In    Tag // of the sequence that it stands in; 0: the top level
 	Match Match
 }
 
@@ -185,11 +186,11 @@ type Key struct {
 type Match uint8
 
 const (
-	Universal  Match = iota // zero length: the key is only returned
-	Everything              // nothing but wildcards: matches whatever is there
+	Universal  Match = iota // without a value, or a sequence without an item that has one: only returned
+	Everything              // nothing but wildcards, or a range without ends: matches whatever is there
 	Wildcard                // with * or ? besides other characters
 	Range                   // of dates or times, with a hyphen
 	List                    // of values
 	Single                  // one value
-	Sequence                // a sequence with an item
+	Sequence                // a sequence with an item that has elements
 )

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"cordon/protocols/dicom/dict"
+
 	suyash "github.com/suyashkumar/dicom"
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
@@ -22,10 +24,10 @@ func part10(b []byte) (set []byte, transfer string, ok bool) {
 	b = b[132:]
 	for len(b) >= 8 && binary.LittleEndian.Uint16(b) == 2 {
 		elem, header, n := binary.LittleEndian.Uint16(b[2:]), 8, int(binary.LittleEndian.Uint16(b[6:]))
-		switch v := vrOf(b[4], b[5]); {
-		case v == notVR:
+		switch v := dict.VROf(b[4], b[5]); {
+		case v == dict.NoVR:
 			return nil, "", false
-		case v.long() && len(b) >= 12:
+		case v.Long() && len(b) >= 12:
 			header, n = 12, int(binary.LittleEndian.Uint32(b[8:]))
 		}
 		if n > len(b)-header {

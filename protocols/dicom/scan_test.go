@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
 
@@ -41,7 +42,7 @@ func (d *dataSet) head(tag Tag, vr string, length uint32) *dataSet {
 	switch {
 	case d.implicit || tag>>16 == 0xFFFE:
 		d.b = d.order().AppendUint32(d.b, length)
-	case vrOf(vr[0], vr[1]).long():
+	case dict.VROf(vr[0], vr[1]).Long():
 		d.b = d.order().AppendUint32(append(d.b, vr[0], vr[1], 0, 0), length)
 	default:
 		d.b = d.order().AppendUint16(append(d.b, vr[0], vr[1]), uint16(length))
@@ -73,8 +74,7 @@ func object(e encoding) []byte {
 	d.put(TagSOPInstanceUID, "UI", testInstance+"\x00")
 	d.open(0x00081110, "SQ").item().put(TagSOPInstanceUID, "UI", "6.6.6\x00")
 	d.open(0x00081199, "SQ").item().put(TagStudyInstanceUID, "UI", "6.6.6\x00").endItem().end()
-	d.endItem().head(tagItem, "", 4)
-	d.b = append(d.b, 1, 2, 3, 4)
+	d.endItem().put(tagItem, "", string((&dataSet{encoding: e}).put(0x00081150, "UI", "6.6\x00").b))
 	d.end()
 	d.put(0x00081140, "SQ", string((&dataSet{encoding: e}).put(tagItem, "", string(inner.b)).b))
 	d.open(0x00091001, "UN")
@@ -109,6 +109,13 @@ type seen struct {
 	instanceSafe, studySafe bool
 	complete                bool
 	fault                   string
+	facts                   string // the others
+}
+
+// identity returns s without the other facts.
+func (s seen) identity() seen {
+	s.facts = ""
+	return s
 }
 
 func scanIn(transfer string, until Tag, fragments ...[]byte) seen {
@@ -129,6 +136,10 @@ func sawIn(d *DataSet) seen {
 	if d.Fault != nil {
 		out.fault = fmt.Sprint(d.Fault)
 	}
+	im := d.Image
+	im.Photometric = nil
+	out.facts = fmt.Sprintf("%q %q %q %v %q %+v %q %v %d elements %d deep %s", d.SeriesInstance, d.Modality, d.CharacterSet, d.SeriesSafe,
+		d.Image.Photometric, im, d.Query.Level, d.Query.Keys, d.Elements, d.Depth, d.Mismatch)
 	return out
 }
 
@@ -162,7 +173,7 @@ func TestScanFindsTheIdentifyingElements(t *testing.T) { // D25
 		"1.2.840.113619.5.2":     object(encoding{implicit: true}),
 		"1.3.6.1.4.1.5962.300.1": object(encoding{}), // private: taken as explicit
 	} {
-		if got := scanEveryWay(t, transfer, TagStudyInstanceUID, b); got != want {
+		if got := scanEveryWay(t, transfer, TagStudyInstanceUID, b).identity(); got != want {
 			t.Errorf("%s: %+v", transfer, got)
 		}
 		class := scanEveryWay(t, transfer, TagSOPClassUID, b)
@@ -206,18 +217,13 @@ func TestUnsafeUIDsOfADataSetAreFacts(t *testing.T) {
 }
 
 func TestEmptyDataSet(t *testing.T) {
-	if got := scanIn(uidExplicit, TagStudyInstanceUID); got != (seen{complete: true, instanceSafe: true, studySafe: true}) {
+	if got := scanIn(uidExplicit, TagStudyInstanceUID).identity(); got != (seen{complete: true, instanceSafe: true, studySafe: true}) {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestFaultsOfDataSets(t *testing.T) {
 	x := func() *dataSet { return new(dataSet) }
-	nest := x()
-	for range maxNesting + 1 {
-		nest.open(0x00081110, "SQ").item()
-	}
-	bomb := deflate(append(x().put(0x00080005, "CS", "").b, x().put(0x00091001, "OB", strings.Repeat("\x00", 2<<20)).b...))
 	for _, c := range []struct {
 		name, detail, transfer string
 		b                      []byte
@@ -233,24 +239,30 @@ func TestFaultsOfDataSets(t *testing.T) {
 		{"UID as sequence", "another VR", uidExplicit, x().head(TagSOPInstanceUID, "SQ", 8).b},
 		{"no VR", "no VR", uidExplicit, testElement(8, 5, "ISO_IR 100")},
 		{"unknown VR", "no VR", uidExplicit, append(x().tag(0x00080005).b, "ZZ\x02\x00xx"...)},
-		{"undefined length of a text", "cannot have", uidExplicit, x().head(0x00080005, "UT", undefinedLength).b},
+		{"undefined length of a text", "cannot have", uidExplicit, x().head(0x00091001, "UT", undefinedLength).b},
 		{"undefined length of other OB", "cannot have", uidExplicit, x().open(0x00091001, "OB").b},
-		{"nesting", "deeper", uidExplicit, nest.b},
 		{"stray item delimiter", "cannot stand", uidExplicit, x().endItem().b},
 		{"stray sequence delimiter", "cannot stand", uidExplicit, x().end().b},
 		{"stray item", "cannot stand", uidExplicit, x().item().b},
 		{"element without item", "where an item", uidExplicit, x().open(0x00081110, "SQ").put(0x00080005, "CS", "").b},
 		{"sequence delimiter in an item", "cannot stand", uidExplicit, x().open(0x00081110, "SQ").item().end().b},
 		{"delimiter with length", "cannot stand", uidExplicit, x().open(0x00081110, "SQ").head(tagSequenceDelimiter, "", 2).b},
+		{"item beyond its sequence", "past the end", uidExplicit, x().head(0x00081110, "SQ", 16).head(tagItem, "", 100).b},
+		{"element beyond its item", "past the end", uidExplicit, x().open(0x00081110, "SQ").head(tagItem, "", 10).put(0x00081150, "UI", "1.2\x00").b},
+		{"header beyond its item", "past the end", uidExplicit, x().open(0x00081110, "SQ").head(tagItem, "", 4).put(0x00081150, "UI", "1.2\x00").b},
+		{"sequence beyond its item", "past the end", uidExplicit, x().open(0x00081110, "SQ").head(tagItem, "", 20).head(0x00081199, "SQ", 1000).b},
+		{"delimiter beyond its item", "past the end", uidExplicit, x().head(0x00081110, "SQ", 20).item().head(0x00081199, "SQ", 0).endItem().b},
+		{"delimiter in an item of defined length", "cannot stand", uidExplicit, x().open(0x00081110, "SQ").head(tagItem, "", 8).endItem().b},
+		{"undefined length of a known text", "cannot have", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).open(0x00081010, "SH").b},
+		{"no sequence where the dictionary has one", "where an item", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).put(0x00081110, "SQ", "not an item").b},
 		{"cut in a value", "before the value", uidExplicit, x().head(0x00080005, "CS", 10).b},
-		{"giant length", "before the value", uidExplicit, x().head(0x00091001, "OB", 0xFFFFFFFE).b},
+		{"giant length", "before the value", uidExplicit, x().head(0x00091001, "OB", 0x3FFFFFFE).b},
 		{"cut in a UID", "before the value", uidExplicit, append(x().head(TagSOPInstanceUID, "UI", 4).b, '1')},
 		{"cut in a header", "middle of", uidExplicit, x().put(0x00080005, "CS", "").b[:7]},
 		{"cut in a long header", "middle of", uidExplicit, x().head(0x00091001, "OB", 10).b[:10]},
 		{"cut in a sequence", "before a sequence", uidExplicit, x().open(0x00081110, "SQ").b},
 		{"not deflated", "RFC 1951", uidDeflated, bytes.Repeat([]byte{0xFF}, 600)},
 		{"deflated, cut", "cut short", uidDeflated, deflate(object(encoding{}))[:100]},
-		{"inflates beyond the cap", "inflated bytes", uidDeflated, bomb},
 		{"deflated, cut set", "before the value", uidDeflated, deflate(x().head(0x00080005, "CS", 10).b)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
