@@ -68,11 +68,11 @@ func (w *walker) seek(tag Tag) *sought {
 func (w *walker) keep(s *sought, vr dict.VR, length uint32) {
 	switch {
 	case vr != dict.UN && !w.implicit() && !s.form.vrs.Has(vr):
-		w.fail("§6.2", "element %s is a %s with another VR than that: %s", s.tag, s.form.name, vr)
+		w.fail("§6.2", "element %s, a %s, has another VR: %s", s.tag, s.form.name, vr)
 	case length > s.form.max:
-		w.fail("§6.2", "element %s is a %s of %d bytes, at most %d are right", s.tag, s.form.name, length, s.form.max)
+		w.fail("§6.2", "element %s, a %s, has %d bytes; at most %d are right", s.tag, s.form.name, length, s.form.max)
 	case s.form == aNumber && length == 1:
-		w.fail("§6.2", "element %s is a number of 1 byte, 2 would be right", s.tag)
+		w.fail("§6.2", "element %s, a %s, has 1 byte; 2 would be right", s.tag, s.form.name)
 	default:
 		w.kept, w.from = s, len(w.text)
 		w.skip = length

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -234,7 +235,7 @@ func TestFaultsOfDataSets(t *testing.T) {
 		{"command set", "commands and files", uidImplicit, testElement(0, 0x100, "\x01\x00")},
 		{"file meta in an item", "commands and files", uidExplicit, x().open(0x00081110, "SQ").item().put(0x00020010, "UI", "1.2\x00").b},
 		{"long UID", "68 bytes", uidExplicit, x().put(TagSOPInstanceUID, "UI", strings.Repeat("1.", 34)).b},
-		{"UID of undefined length", "UID of 4294967295", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).open(TagSOPInstanceUID, "UI").b},
+		{"UID of undefined length", "4294967295 bytes", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).open(TagSOPInstanceUID, "UI").b},
 		{"UID with VR LO", "another VR", uidExplicit, x().put(TagSOPInstanceUID, "LO", "1.2\x00").b},
 		{"UID as sequence", "another VR", uidExplicit, x().head(TagSOPInstanceUID, "SQ", 8).b},
 		{"no VR", "no VR", uidExplicit, testElement(8, 5, "ISO_IR 100")},
@@ -306,23 +307,38 @@ func TestDeflatedScanIsLinear(t *testing.T) {
 	}
 }
 
-// FuzzScanner wants the same facts whatever the cuts.
+// FuzzScanner wants the same facts whatever the cuts, also of identifiers, and no more than the caps.
 func FuzzScanner(f *testing.F) {
 	for i, e := range []encoding{{}, {implicit: true}, {bigEndian: true}} {
 		f.Add(object(e), uint8(i), uint8(1))
+		f.Add(picture(e, "IS").native(), uint8(i), uint8(3))
 	}
 	f.Add(deflate(object(encoding{})), uint8(3), uint8(5))
-	f.Fuzz(func(t *testing.T, b []byte, syntax, cut uint8) {
-		transfer := []string{uidExplicit, uidImplicit, uidBigEndian, uidDeflated}[syntax%4]
-		want := scanIn(transfer, TagStudyInstanceUID, b)
-		var fragments [][]byte
-		for rest := b; len(rest) > 0; {
-			k := min(int(cut)+1, len(rest))
-			fragments = append(fragments, rest[:k])
-			rest = rest[k:]
+	f.Add(picture(encoding{}, "").fragments("abcd", rleFragment(2, 64, 66)), uint8(4), uint8(7))
+	f.Add(worklistQuery(), uint8(1|8), uint8(2))
+	f.Fuzz(func(t *testing.T, b []byte, how, cut uint8) {
+		transfer := []string{uidExplicit, uidImplicit, uidBigEndian, uidDeflated, uidRLE}[how%8%5]
+		scan := func(n int) *DataSet {
+			s := &Scanner{Limits: ScanLimits{Depth: 4, Elements: 1000, Inflated: 64 << 10}}
+			s.Reset(transfer, []Tag{TagStudyInstanceUID, tagPixelData, lastTag}[how/16%3])
+			if how&8 != 0 {
+				s.Identifier()
+			}
+			for p := range slices.Chunk(b, n) {
+				s.Feed(p)
+			}
+			s.End()
+			return s.DataSet()
 		}
-		if got := scanIn(transfer, TagStudyInstanceUID, fragments...); got != want {
+		whole, pieces := scan(max(1, len(b))), scan(int(cut)+1)
+		if want, got := sawIn(whole), sawIn(pieces); got != want {
 			t.Fatalf("cut: %+v\nwhole: %+v", got, want)
+		}
+		if whole.Depth > 4 || whole.Elements > 1000 || len(whole.Query.Keys) > maxKeys {
+			t.Fatalf("%d deep, %d elements, %d keys", whole.Depth, whole.Elements, len(whole.Query.Keys))
+		}
+		if whole.Fault != nil && whole.Complete {
+			t.Fatalf("complete, and yet %v", whole.Fault)
 		}
 	})
 }
