@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cordon/protocols"
 )
 
 // scanIdentifier returns the query of an identifier, which must be the same however it is cut.
@@ -132,5 +134,33 @@ func TestKeysAreCapped(t *testing.T) {
 			t.Errorf("%v, want %q", f, want)
 		}
 		d.put(0x00199999, "SH", "")
+	}
+}
+
+// curious is Rules that look at all of every data set.
+type curious struct{ *script }
+
+func (curious) Needs(*Command) Tag { return lastTag }
+
+func TestKeysOfRequestsAreFactsInAConversation(t *testing.T) {
+	set := (&dataSet{encoding: encoding{implicit: true}}).put(0x00080052, "CS", "STUDY ").put(0x00100010, "PN", "* ").b
+	for field, want := range map[uint16][]Key{
+		CFindRQ: {{0x00100010, 0, Everything}}, CMoveRQ: {{0x00100010, 0, Everything}}, CGetRQ: {{0x00100010, 0, Everything}}, CStoreRQ: nil,
+	} {
+		judged := 0
+		rules := curious{&script{dataSet: func(c *Command, d *DataSet, _ *protocols.Verdict) {
+			judged++
+			if string(d.Query.Level) != "STUDY" || !slices.Equal(d.Query.Keys, want) || d.Fault != nil {
+				t.Errorf("%s: %q %v %v, want %v", c.Name(), d.Query.Level, d.Query.Keys, d.Fault, want)
+			}
+		}}}
+		rq := &Command{Field: field, MessageID: 1, HasDataSet: true, SOPClass: []byte(uidFind), SOPInstance: []byte(testInstance), MoveAE: []byte("WS1")}
+		if field != CStoreRQ {
+			rq.SOPInstance = nil
+		}
+		p := protocols.Play(New(Config{}, rules), established(near(pdu(cmdPDV(ctxFind, rq), dataPDV(ctxFind, true, set))))...)
+		if judged != 1 {
+			t.Errorf("%s: judged %d times, %v, %v", rq.Name(), judged, p.Err, p.Verdicts)
+		}
 	}
 }
