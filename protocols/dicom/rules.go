@@ -134,10 +134,10 @@ type DataSet struct {
 	SeriesSafe     bool   // SeriesInstance is absent or a valid UID
 
 	Image Image
-	Query Query
+	Query Query // Keys of identifiers alone
 
-	Elements int  // walked over so far, at all depths that were entered
-	Depth    int  // of the deepest sequence entered
+	Elements int  // walked over so far, at all depths
+	Depth    int  // of the deepest sequence with items so far; 1 at the top level
 	Complete bool // the data set ended before the tag that was asked for
 	// Mismatch is the first element whose explicit VR is not one that the dictionary gives it
 	// (UN aside); 0 for none.
@@ -155,7 +155,7 @@ type Image struct {
 	BitsStored      uint16 // (0028,0101)
 	HighBit         uint16 // (0028,0102)
 	Representation  uint16 // (0028,0103)
-	Frames          uint32 // (0028,0008), 1 when absent
+	Frames          uint32 // (0028,0008), 1 when absent, 0 when FramesBad
 	Photometric     []byte // (0028,0004)
 	FramesBad       bool   // (0028,0008) is no number, or one that does not fit
 	HasPixels       bool   // Pixel Data (7FE0,0010) was reached
