@@ -81,6 +81,38 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
+// BenchmarkScan reads the facts of headers: as far as rules of storage look, as far as those of
+// images do, and an identifier.
+func BenchmarkScan(b *testing.B) {
+	for _, c := range []struct {
+		name, transfer string
+		until          Tag
+		set            []byte
+	}{
+		{"study", uidExplicit, TagStudyInstanceUID, picture(encoding{}, "IS").native()},
+		{"image", uidExplicit, tagPixelData, picture(encoding{}, "IS").native()},
+		{"image,implicit", uidImplicit, tagPixelData, picture(encoding{implicit: true}, "IS").native()},
+		{"image,RLE", uidRLE, tagPixelData, picture(encoding{}, "IS").fragments("", rleFragment(1, 64))},
+		{"identifier", uidImplicit, lastTag, worklistQuery()},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var s Scanner
+			b.ReportAllocs()
+			elements := 0
+			for b.Loop() {
+				s.Reset(c.transfer, c.until)
+				if c.name == "identifier" {
+					s.Identifier()
+				}
+				s.Feed(c.set)
+				s.End()
+				elements = s.DataSet().Elements
+			}
+			b.ReportMetric(float64(elements), "elements")
+		})
+	}
+}
+
 // driver feeds a conversation as the pump does.
 type driver struct {
 	b      *testing.B

@@ -15,6 +15,7 @@ type Config struct {
 	// MaxOutstanding is how many requests a side may leave unanswered at most, also where the
 	// peers agreed on no limit (D11); 0: 1024.
 	MaxOutstanding int
+	Scan           ScanLimits
 }
 
 const (
@@ -72,6 +73,7 @@ func New(cfg Config, rules Rules) *Conversation {
 	c.state[protocols.Near], c.state[protocols.Far] = Sta2, Sta1 // connected by Near (AE-5)
 	for i := range c.sent {
 		c.sent[i].limit = cfg.MaxPDU
+		c.sent[i].msg.read.scan.Limits = cfg.Scan
 	}
 	return c
 }

@@ -80,15 +80,3 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		})
 	}
 }
-
-func TestScanAllocatesNothing(t *testing.T) {
-	var s Scanner
-	b := object(encoding{})
-	if n := testing.AllocsPerRun(100, func() {
-		s.Reset(uidExplicit, TagStudyInstanceUID)
-		s.Feed(b)
-		s.DataSet()
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}

@@ -114,6 +114,9 @@ func (t *turn) command() error {
 	t.c.rules.Command(c, v)
 	if !v.Refused() && c.HasDataSet {
 		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c))
+		if c.Field == CFindRQ || c.Field == CMoveRQ || c.Field == CGetRQ {
+			m.read.scan.Identifier()
+		}
 		if !m.read.done() {
 			return nil
 		}

@@ -59,4 +59,8 @@
 // and the upper bits of the message control header are not tested; UIDs may be padded with NULs
 // and spaces, AE titles and version names likewise; an implementation version name may have more
 // than 16 bytes; the maximum length sub-item may be absent. All of it is forwarded as received.
+//
+// Of a data set the [Scanner] wants ascending tags at the top level, items that fit into what they
+// stand in, and VRs of the standard; another VR than the dictionary gives an element is a fact.
+// Values of odd length, text padded with NULs and elements in any order inside of items occur.
 package dicom

@@ -1,6 +1,10 @@
 package dicom
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"cordon/protocols/dicom/dict"
+)
 
 // setReader reads a data set that lies in memory whole, element by element (PS3.5 §7.1). b keeps
 // all of it, so that offsets are the same in sequences and items.
@@ -48,12 +52,12 @@ func (s *setReader) element() (el element, ok bool) {
 	case s.enc.implicit || el.tag>>16 == 0xFFFE:
 		el.length, el.ae, el.sq = order.Uint32(head[4:]), true, true
 	default:
-		vr := vrOf(head[4], head[5])
-		el.ae, el.sq, el.plain = string(head[4:6]) == "AE", vr == vrSQ, vr == unknownVR
+		vr := dict.VROf(head[4], head[5])
+		el.ae, el.sq, el.plain = vr == dict.AE, vr == dict.SQ, vr == dict.UN
 		switch {
-		case vr == notVR || vr.long() && len(head) < 12:
+		case vr == dict.NoVR || vr.Long() && len(head) < 12:
 			return el, false
-		case vr.long():
+		case vr.Long():
 			el.length, el.value = order.Uint32(head[8:]), s.off+12
 		default:
 			el.length, el.wide = uint32(order.Uint16(head[6:])), false
@@ -101,7 +105,7 @@ func (s *setReader) skip(el element, depth int) bool {
 		_, ok := s.take(el.length)
 		return ok
 	}
-	if depth > maxNesting || el.tag>>16 == 0xFFFE && el.tag != tagItem {
+	if depth > maxDepth || el.tag>>16 == 0xFFFE && el.tag != tagItem {
 		return false
 	}
 	inner, _ := s.within(el)

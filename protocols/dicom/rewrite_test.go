@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
 
@@ -27,7 +28,7 @@ func el(e encoding, tag Tag, vr string, value []byte) []byte {
 	switch {
 	case e.implicit || tag>>16 == 0xFFFE:
 		b = order.AppendUint32(b, length)
-	case vrOf(vr[0], vr[1]).long():
+	case dict.VROf(vr[0], vr[1]).Long():
 		b = order.AppendUint32(append(b, vr[0], vr[1], 0, 0), length)
 	default:
 		b = order.AppendUint16(append(b, vr[0], vr[1]), uint16(length))
@@ -114,7 +115,7 @@ func TestDataSetsThatCannotBeRewritten(t *testing.T) {
 	e := encoding{}
 	title := el(e, tagRetrieveAETitle, "AE", []byte("PACS"))
 	deep := []byte{}
-	for range maxNesting {
+	for range maxDepth {
 		deep = join(deep, el(e, 0x00081032, "SQ", nil), el(e, tagItem, "", nil))
 	}
 	for name, set := range map[string][]byte{

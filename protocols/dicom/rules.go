@@ -146,10 +146,10 @@ type DataSet struct {
 	SeriesSafe     bool   // SeriesInstance is absent or a valid UID
 
 	Image Image
-	Query Query
+	Query Query // Keys of identifiers alone
 
-	Elements int  // walked over so far, at all depths that were entered
-	Depth    int  // of the deepest sequence entered
+	Elements int  // walked over so far, at all depths
+	Depth    int  // of the deepest sequence with items so far; 1 at the top level
 	Complete bool // the data set ended before the tag that was asked for
 	// Mismatch is the first element whose explicit VR is not one that the dictionary gives it
 	// (UN aside); 0 for none.
@@ -167,7 +167,7 @@ type Image struct {
 	BitsStored      uint16 // (0028,0101)
 	HighBit         uint16 // (0028,0102)
 	Representation  uint16 // (0028,0103)
-	Frames          uint32 // (0028,0008), 1 when absent
+	Frames          uint32 // (0028,0008), 1 when absent, 0 when FramesBad
 	Photometric     []byte // (0028,0004)
 	FramesBad       bool   // (0028,0008) is no number, or one that does not fit
 	HasPixels       bool   // Pixel Data (7FE0,0010) was reached
@@ -184,12 +184,13 @@ type Image struct {
 // Query is what a C-FIND, C-MOVE or C-GET identifier asks (PS3.4 §C.2.2).
 type Query struct {
 	Level []byte // (0008,0052)
-	Keys  []Key  // of the top level, in order, and of worklists one level down; memory is reused
+	Keys  []Key  // in order, of the top level and one level down in sequences; memory is reused
 }
 
 // Key is one attribute of an identifier.
 type Key struct {
 	Tag   Tag
+	In    Tag // of the sequence that it stands in; 0: the top level
 	Match Match
 }
 
@@ -197,11 +198,11 @@ type Key struct {
 type Match uint8
 
 const (
-	Universal  Match = iota // zero length: the key is only returned
-	Everything              // nothing but wildcards: matches whatever is there
+	Universal  Match = iota // without a value, or a sequence without an item that has one: only returned
+	Everything              // nothing but wildcards, or a range without ends: matches whatever is there
 	Wildcard                // with * or ? besides other characters
 	Range                   // of dates or times, with a hyphen
 	List                    // of values
 	Single                  // one value
-	Sequence                // a sequence with an item
+	Sequence                // a sequence with an item that has elements
 )

@@ -5,34 +5,81 @@ import (
 	"cordon/protocols/reason"
 )
 
-// Scanner reads the identifying elements at the top level of a data set (PS3.5 §7) as its bytes
-// come by: fed with fragments that may be cut anywhere, it is done as soon as the tag asked for
-// was read or passed. It keeps no byte but an element header and the values it is after, never
-// recurses, and allocates nothing; the deflated syntaxes are the exception (see inflater).
+// Scanner reads the facts of a data set (PS3.5 §7) as its bytes come by: fed with fragments that
+// may be cut anywhere, it is done as soon as the tag asked for was read or passed. It keeps no
+// byte but an element header and the values that are facts, never recurses, and allocates nothing
+// once its few slices have grown; the deflated syntaxes are the exception (see inflater).
 //
-// What it walks over it checks as far as its walk depends on it: ascending tags, lengths, nesting.
-// An element, item or sequence of defined length is skipped whole, so nothing in it can lead the
-// walk astray.
+// It enters sequences and items, of defined and of undefined length, and checks what the walk
+// depends on: ascending tags at the top level, lengths, nesting. A value of defined length is
+// skipped whole, also one of VR UN.
 type Scanner struct {
+	// Limits bound what is scanned. They are set before Reset; a zero field stands for its default.
+	Limits ScanLimits
+
 	walk    walker
 	inflate *inflater // made when first needed
 	packed  bool      // deflated: bytes go through inflate
-	facts   DataSet
 	done    bool
+}
+
+// ScanLimits bounds what a data set may hold as far as it is scanned. Beyond it the scan ends with
+// a fault of reason.CapDataSet. A zero field stands for the default.
+type ScanLimits struct {
+	Depth    int    // of sequences in sequences; 32, at most 64
+	Elements int    // data elements and items; 1<<18
+	Length   uint32 // bytes of a value other than Pixel Data; 1 GiB
+	Text     uint32 // bytes of a value of text; 1 MiB
+	Inflated int    // bytes of a deflated data set that are inflated, or held deflated; 1 MiB
+}
+
+// maxDepth is the deepest that ScanLimits.Depth may be. Real objects stay below 10; recursive
+// readers behind us overrun their stack at some thousands.
+const maxDepth = 64
+
+var defaultScanLimits = ScanLimits{Depth: 32, Elements: 1 << 18, Length: 1 << 30, Text: 1 << 20, Inflated: 1 << 20}
+
+// orDefault puts the defaults where nothing was said.
+func (l ScanLimits) orDefault() ScanLimits {
+	d := defaultScanLimits
+	if l.Depth > 0 {
+		d.Depth = min(l.Depth, maxDepth)
+	}
+	if l.Elements > 0 {
+		d.Elements = l.Elements
+	}
+	if l.Length > 0 {
+		d.Length = l.Length
+	}
+	if l.Text > 0 {
+		d.Text = l.Text
+	}
+	if l.Inflated > 0 {
+		d.Inflated = l.Inflated
+	}
+	return d
 }
 
 // Reset prepares s for a data set in a transfer syntax, to be read up to a tag.
 func (s *Scanner) Reset(transfer string, until Tag) {
-	e := encodingOf(transfer)
-	s.walk.reset(e, until)
-	s.packed, s.done, s.facts = e.deflated, false, DataSet{}
+	w := &s.walk
+	w.enc, w.until, w.limits, w.identifier = encodingOf(transfer), until, s.Limits.orDefault(), false
+	if w.text == nil {
+		w.text = make([]byte, 0, 256) // most objects' facts
+	}
+	w.begin()
+	s.packed, s.done = w.enc.deflated, false
 	if s.packed {
 		if s.inflate == nil {
 			s.inflate = new(inflater)
 		}
-		s.inflate.reset(e, until)
+		s.inflate.reset()
 	}
 }
+
+// Identifier says after Reset that the data set is the identifier of a query or retrieve request:
+// its keys become facts (DataSet.Query.Keys).
+func (s *Scanner) Identifier() { s.walk.identifier = true }
 
 // Feed reads the next bytes of the data set. It returns true when no more are needed.
 func (s *Scanner) Feed(b []byte) bool {
@@ -70,40 +117,11 @@ func (s *Scanner) Stop(m *protocols.Malformed) {
 
 // DataSet returns what was read. It aliases s and dies at the next Reset.
 func (s *Scanner) DataSet() *DataSet {
-	w := &s.walk
-	s.facts = DataSet{
-		SOPClass:      w.found[0].value(),
-		SOPInstance:   w.found[1].value(),
-		StudyInstance: w.found[2].value(),
-		Complete:      w.complete,
-		Fault:         w.fault,
-	}
-	s.facts.InstanceSafe = s.facts.SOPInstance == nil || ValidUID(s.facts.SOPInstance)
-	s.facts.SeriesSafe = true
-	s.facts.StudySafe = s.facts.StudyInstance == nil || ValidUID(s.facts.StudyInstance)
-	return &s.facts
-}
-
-// sought lists the elements whose values are kept, in ascending order.
-var sought = [...]Tag{TagSOPClassUID, TagSOPInstanceUID, TagStudyInstanceUID}
-
-// kept is the value of a sought element: a UID with room for more padding than it should have.
-type kept struct {
-	b       [maxUID + 2]byte
-	n       int
-	present bool
-}
-
-// value returns the trimmed value, nil when it is absent or empty.
-func (k *kept) value() []byte {
-	if !k.present {
-		return nil
-	}
-	v := TrimUID(k.b[:k.n])
-	if len(v) == 0 {
-		return nil
-	}
-	return v
+	d := &s.walk.facts
+	d.InstanceSafe = d.SOPInstance == nil || ValidUID(d.SOPInstance)
+	d.StudySafe = d.StudyInstance == nil || ValidUID(d.StudyInstance)
+	d.SeriesSafe = d.SeriesInstance == nil || ValidUID(d.SeriesInstance)
+	return d
 }
 
 // encoding is how a transfer syntax writes elements (PS3.5 Annex A).
@@ -111,6 +129,7 @@ type encoding struct {
 	implicit  bool
 	bigEndian bool
 	deflated  bool
+	rle       bool // fragments of Pixel Data begin with an RLE header (PS3.5 Annex G)
 }
 
 // encodings lists what is not Explicit VR Little Endian; everything else is, also all
@@ -122,11 +141,12 @@ var encodings = map[string]encoding{
 	"1.2.840.10008.1.2.1.99":  {deflated: true},
 	"1.2.840.10008.1.2.4.95":  {deflated: true}, // JPIP Referenced Deflate
 	"1.2.840.10008.1.2.4.205": {deflated: true}, // JPIP HTJ2K Referenced Deflate
+	"1.2.840.10008.1.2.5":     {rle: true},
 }
 
 func encodingOf(transfer string) encoding { return encodings[transfer] }
 
 // badDataSet makes a fault; detail has no value from the wire.
-func badDataSet(at int64, section, detail string) *protocols.Malformed {
-	return &protocols.Malformed{Reason: reason.DICOMDataSet, Section: "PS3.5 " + section, Offset: int(at), Detail: detail}
+func badDataSet(code reason.Code, at int64, section, detail string) *protocols.Malformed {
+	return &protocols.Malformed{Reason: code, Section: "PS3.5 " + section, Offset: int(at), Detail: detail}
 }

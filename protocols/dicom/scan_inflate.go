@@ -7,16 +7,10 @@ import (
 	"io"
 )
 
-// maxInflated is how much of a deflated data set is inflated at most to find the tags asked for,
-// and how much of it is held deflated.
-const maxInflated = 1 << 20
-
 // inflater scans a deflated data set (PS3.5 §A.5: RFC 1951, without a zlib header). Inflating
 // cannot be suspended for want of bytes, so it keeps what came and begins anew, but only when the
 // bytes have doubled or are complete: the cost stays linear.
 type inflater struct {
-	enc   encoding
-	until Tag
 	held  []byte
 	tried int // bytes that the last try had
 	in    bytes.Reader
@@ -28,18 +22,17 @@ type inflater struct {
 // within.
 const firstTry = 512
 
-func (f *inflater) reset(e encoding, until Tag) {
-	f.enc, f.until, f.held, f.tried = e, until, f.held[:0], 0
-}
+func (f *inflater) reset() { f.held, f.tried = f.held[:0], 0 }
 
 func (f *inflater) feed(w *walker, b []byte) {
-	f.held = append(f.held, b[:min(len(b), maxInflated-len(f.held))]...)
-	full := len(f.held) == maxInflated
+	limit := w.limits.Inflated
+	f.held = append(f.held, b[:min(len(b), limit-len(f.held))]...)
+	full := len(f.held) == limit
 	if full || len(f.held) >= max(firstTry, 2*f.tried) {
 		f.try(w, false)
 	}
 	if full && !w.done {
-		w.fail("§A.5", "nothing was decided in %d deflated bytes", maxInflated)
+		w.exceeds("§A.5", "nothing was decided in %d deflated bytes", limit)
 	}
 }
 
@@ -59,15 +52,15 @@ func (f *inflater) try(w *walker, complete bool) {
 		w.fail("§A.5", "inflating failed to begin")
 		return
 	}
-	w.reset(f.enc, f.until)
+	w.begin()
 	for total := 0; !w.done; {
-		n, err := f.out.Read(f.chunk[:])
+		n, err := f.out.Read(f.chunk[:min(len(f.chunk), w.limits.Inflated-total+1)])
 		total += n
 		w.feed(f.chunk[:n])
 		switch {
 		case w.done:
-		case total > maxInflated:
-			w.fail("§A.5", "nothing was decided in %d inflated bytes", maxInflated)
+		case total > w.limits.Inflated:
+			w.exceeds("§A.5", "nothing was decided in %d inflated bytes", w.limits.Inflated)
 		case errors.Is(err, io.EOF):
 			w.end()
 		case errors.Is(err, io.ErrUnexpectedEOF) && !complete:

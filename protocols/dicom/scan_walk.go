@@ -3,16 +3,15 @@ package dicom
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom/dict"
+	"cordon/protocols/reason"
 )
 
 const (
 	undefinedLength = 0xFFFFFFFF // PS3.5 §7.1.1
-
-	// maxNesting is how deep sequences of undefined length may nest. Real objects stay below 10;
-	// recursive readers behind us overrun their stack at some thousands.
-	maxNesting = 64
 
 	tagItem              Tag = 0xFFFEE000
 	tagItemDelimiter     Tag = 0xFFFEE00D
@@ -20,74 +19,110 @@ const (
 	tagPixelData         Tag = 0x7FE00010
 )
 
+// shortTexts are the VRs of text whose length has 16 bits, texts those and the longer ones.
+var (
+	shortTexts = dict.Set(dict.AE, dict.AS, dict.CS, dict.DA, dict.DS, dict.DT, dict.IS, dict.LO, dict.LT,
+		dict.PN, dict.SH, dict.ST, dict.TM)
+	texts = shortTexts | dict.Set(dict.UC, dict.UI, dict.UR, dict.UT)
+)
+
+// construct is what the walk has entered.
+type construct uint8
+
+const (
+	aSequence  construct = iota // items are expected
+	anItem                      // elements are
+	aFragments                  // encapsulated Pixel Data: items that hold fragments
+)
+
+// level is a construct that was entered and not left yet.
+type level struct {
+	end     int64 // what it holds ends before: its own end, or that of one around it
+	key     int32 // of a sequence in an identifier: which of Query.Keys it is; -1: none
+	kind    construct
+	defined bool // it has a length of its own; otherwise a delimiter ends it
+}
+
 // walker walks the elements of a data set that is not deflated.
-//
-// Only constructs of undefined length are entered. They alternate: depth 0 is the data set, an
-// odd depth is inside a sequence, where items are expected, and an even one above 0 is inside an
-// item, where elements are. That, the depth from which on elements are implicit and whether the
-// innermost sequence holds fragments is all there is to remember; there is no stack.
 type walker struct {
-	enc   encoding
-	until Tag
+	enc        encoding
+	until      Tag
+	limits     ScanLimits
+	identifier bool
 
 	header [12]byte // tag, VR and length of the element under way
 	have   int      // bytes of it
 	want   int      // bytes it has, as far as known: 8 or 12
 	skip   uint32   // bytes of a value that are still to come
-	into   *kept    // where they go; nil: nowhere
-	stopAt bool     // the scan is done when the value under way ends
+	rest   uint32   // bytes of it that follow those, of no interest
+	kept   *sought  // what the value is kept for; nil: it is not
+	from   int      // where the value begins in text
+	key    int      // which of Query.Keys the value is of; -1: none
+	match  matcher  // looks at it
+	stopAt bool     // the scan is done when the element under way ends
 
 	last         Tag // at the top level
-	depth        int
-	implicitFrom int // elements at this depth and deeper are in an UN, thus implicit; 0: none
-	fragments    bool
+	row          int // of soughts, the first that is not passed
+	levels       []level
+	implicitFrom int // elements that deep and deeper are in an UN, thus implicit; 0: none
+	fragment     int // of Pixel Data, how many items have come
 
-	at       int64 // bytes read
-	begin    int64 // where the element under way begins
-	found    [len(sought)]kept
-	done     bool
-	complete bool
-	fault    *protocols.Malformed
+	at      int64 // bytes read
+	start   int64 // where the element under way begins
+	headers int   // elements and items so far
+	text    []byte
+	facts   DataSet
+	done    bool
 }
 
-func (w *walker) reset(e encoding, until Tag) {
-	w.enc, w.until = e, until
-	w.have, w.want, w.skip, w.into, w.stopAt = 0, 8, 0, nil, false
-	w.last, w.depth, w.implicitFrom, w.fragments = 0, 0, 0, false
-	w.at, w.begin, w.done, w.complete, w.fault = 0, 0, false, false, nil
-	for i := range w.found {
-		w.found[i].n, w.found[i].present = 0, false
-	}
+// begin makes w ready for the first byte.
+func (w *walker) begin() {
+	*w = walker{enc: w.enc, until: w.until, limits: w.limits, identifier: w.identifier,
+		want: 8, key: -1, levels: w.levels[:0], text: w.text[:0],
+		facts: DataSet{Image: Image{Frames: 1}, Query: Query{Keys: w.facts.Query.Keys[:0]}}}
 }
 
 func (w *walker) feed(b []byte) {
 	for len(b) > 0 && !w.done {
-		var k int
 		if w.skip > 0 {
-			k = int(min(uint64(len(b)), uint64(w.skip)))
+			k := int(min(uint64(len(b)), uint64(w.skip)))
 			w.consume(b[:k])
-		} else {
-			if w.have == 0 {
-				w.begin = w.at
-			}
-			k = copy(w.header[w.have:w.want], b)
-			if w.have += k; w.have == w.want {
-				w.element()
-			}
+			b = b[k:]
+			continue
 		}
-		b = b[k:]
+		k := copy(w.header[w.have:w.want], b)
+		w.have += k
 		w.at += int64(k)
+		if b = b[k:]; w.have == w.want {
+			w.element()
+		}
 	}
 }
 
 // consume takes bytes of a value.
 func (w *walker) consume(b []byte) {
-	if w.into != nil {
-		w.into.n += copy(w.into.b[w.into.n:], b)
+	w.at += int64(len(b))
+	if w.kept != nil {
+		w.text = append(w.text, b...)
+	}
+	if w.key >= 0 {
+		w.match.look(b)
 	}
 	if w.skip -= uint32(len(b)); w.skip == 0 {
-		w.into = nil
-		w.done = w.stopAt
+		w.valueEnds()
+	}
+}
+
+// valueEnds acts on a value that is complete, and leaves what ends with it.
+func (w *walker) valueEnds() {
+	if w.kept != nil {
+		w.put()
+	}
+	if w.key >= 0 {
+		w.facts.Query.Keys[w.key].Match, w.key = w.match.result(), -1
+	}
+	if w.skip, w.rest = w.rest, 0; w.skip == 0 {
+		w.leaveAll()
 	}
 }
 
@@ -96,25 +131,31 @@ func (w *walker) end() {
 	switch {
 	case w.done:
 	case w.skip > 0:
-		w.fail("§7.1.1", "the data set ends %d bytes before the value of its last element does", w.skip)
+		w.fail("§7.1.1", "the data set ends %d bytes before the value of its last element does", w.skip+w.rest)
 	case w.have > 0:
+		w.start = w.at - int64(w.have)
 		w.fail("§7.1.1", "the data set ends in the middle of an element's tag and length")
-	case w.depth > 0:
-		w.fail("§7.5.2", "the data set ends before a sequence of undefined length does")
+	case len(w.levels) > 0:
+		w.fail("§7.5.2", "the data set ends before a sequence or item in it does")
 	default:
-		w.complete, w.done = true, true
+		w.facts.Complete, w.done = true, true
 	}
 }
 
 func (w *walker) fail(section, format string, args ...any) {
-	w.stop(badDataSet(w.begin, section, fmt.Sprintf(format, args...)))
+	w.stop(badDataSet(reason.DICOMDataSet, w.start, section, fmt.Sprintf(format, args...)))
 }
 
-func (w *walker) stop(m *protocols.Malformed) { w.fault, w.done = m, true }
+// exceeds is fail for what a cap of ours forbids.
+func (w *walker) exceeds(section, format string, args ...any) {
+	w.stop(badDataSet(reason.CapDataSet, w.start, section, fmt.Sprintf(format, args...)))
+}
+
+func (w *walker) stop(m *protocols.Malformed) { w.facts.Fault, w.done = m, true }
 
 // implicit tells whether the element under way has no VR.
 func (w *walker) implicit() bool {
-	return w.enc.implicit || w.implicitFrom > 0 && w.depth >= w.implicitFrom
+	return w.enc.implicit || w.implicitFrom > 0 && len(w.levels) >= w.implicitFrom
 }
 
 // uint16 and uint32 read in the byte order of the element under way. What an UN of undefined
@@ -133,124 +174,198 @@ func (w *walker) uint32(b []byte) uint32 {
 	return binary.LittleEndian.Uint32(b)
 }
 
+// bound is where what is under way must end at the latest.
+func (w *walker) bound() int64 {
+	if n := len(w.levels); n > 0 {
+		return w.levels[n-1].end
+	}
+	return math.MaxInt64
+}
+
 // element acts on a header whose w.want bytes are there.
 func (w *walker) element() {
+	w.start = w.at - int64(w.have)
 	tag := Tag(w.uint16(w.header[0:]))<<16 | Tag(w.uint16(w.header[2:]))
 	if tag>>16 == 0xFFFE {
-		w.next()
-		w.delimiter(tag, w.uint32(w.header[4:]))
+		if length := w.uint32(w.header[4:]); w.fits(tag, length) {
+			w.delimiter(tag, length)
+		}
 		return
 	}
-	if w.depth%2 != 0 {
-		w.fail("§7.5", "element (%04X,%04X) in a sequence, where an item or the delimiter would be right", tag>>16, tag&0xFFFF)
+	if n := len(w.levels); n > 0 && w.levels[n-1].kind != anItem {
+		w.fail("§7.5", "element %s in a sequence, where an item or the delimiter would be right", tag)
 		return
 	}
-	vr := unknownVR
-	var length uint32
-	switch {
-	case w.implicit():
-		length = w.uint32(w.header[4:])
-	default:
-		if vr = vrOf(w.header[4], w.header[5]); vr == notVR {
-			w.fail("§6.2", "element (%04X,%04X) has no VR of the standard: readers disagree on the size of its length", tag>>16, tag&0xFFFF)
-			return
-		}
-		if !vr.long() {
-			length = uint32(w.uint16(w.header[6:]))
-			break
-		}
-		if w.want == 8 {
-			w.want = 12
-			return
-		}
-		length = w.uint32(w.header[8:])
+	vr, length, ok := w.vrAndLength(tag)
+	if !ok || !w.fits(tag, length) {
+		return
 	}
-	w.next()
 	if group := tag >> 16; group == 0x0000 || group == 0x0002 {
-		w.fail("§7.1", "element (%04X,%04X) in a data set: that group belongs to commands and files", group, tag&0xFFFF)
+		w.fail("§7.1", "element %s in a data set: that group belongs to commands and files", tag)
 		return
 	}
-	if w.depth == 0 && w.top(tag, vr, length) {
+	if len(w.levels) == 0 && !w.top(tag) {
 		return
 	}
-	w.value(tag, vr, length)
+	w.facts.Elements++
+	if w.identifier {
+		w.asked(tag, vr)
+	}
+	if !w.done {
+		w.value(tag, vr, length)
+	}
+	if !w.done && w.skip == 0 {
+		w.valueEnds()
+	}
 }
 
-// next forgets the header, which was read.
-func (w *walker) next() { w.have, w.want = 0, 8 }
+// vrAndLength reads the rest of a header. It returns false when that has four bytes more, or is
+// wrong. In the implicit syntaxes the VR is one of those that the dictionary has, or UN.
+func (w *walker) vrAndLength(tag Tag) (vr dict.VR, length uint32, ok bool) {
+	if w.implicit() {
+		return dict.VRsOf(uint32(tag)).First(), w.uint32(w.header[4:]), true
+	}
+	if vr = dict.VROf(w.header[4], w.header[5]); vr == dict.NoVR {
+		w.fail("§6.2", "element %s has no VR of the standard: readers disagree on the size of its length", tag)
+		return vr, 0, false
+	}
+	if vr.Long() && w.want == 8 {
+		w.want = 12
+		return vr, 0, false
+	}
+	if w.facts.Mismatch == 0 && vr != dict.UN && (len(w.levels) > 0 || tag <= w.until) {
+		if known := dict.VRsOf(uint32(tag)); known != 0 && !known.Has(vr) {
+			w.facts.Mismatch = tag
+		}
+	}
+	if vr.Long() {
+		return vr, w.uint32(w.header[8:]), true
+	}
+	return vr, uint32(w.uint16(w.header[6:])), true
+}
 
-// top looks at an element of the top level. It returns true when that settles what to do.
-func (w *walker) top(tag Tag, vr vr, length uint32) bool {
+// fits forgets the header, which was read, and tells whether the element fits into what it stands
+// in.
+func (w *walker) fits(tag Tag, length uint32) bool {
+	w.have, w.want = 0, 8
+	if w.headers++; w.headers > w.limits.Elements {
+		w.exceeds("§7.1", "more than %d elements and items", w.limits.Elements)
+		return false
+	}
+	room := w.bound() - w.at
+	if room < 0 || length != undefinedLength && int64(length) > room {
+		w.fail("§7.5.1", "element %s of %d bytes runs past the end of the item or sequence it stands in", tag, length)
+		return false
+	}
+	return true
+}
+
+// top looks at an element of the top level. It returns false when the walk goes no further.
+func (w *walker) top(tag Tag) bool {
 	if tag <= w.last {
-		w.fail("§7.1", "element (%04X,%04X) after (%04X,%04X), not in ascending order", tag>>16, tag&0xFFFF, w.last>>16, w.last&0xFFFF)
-		return true
+		w.fail("§7.1", "element %s after %s, not in ascending order", tag, w.last)
+		return false
 	}
 	w.last = tag
-	for i, s := range sought {
-		if tag == s && tag <= w.until {
-			w.keep(&w.found[i], tag, vr, length)
-			return true
+	w.stopAt = tag == w.until
+	w.done = tag > w.until
+	return !w.done
+}
+
+// value reads the value of an element, skips it, or enters it.
+func (w *walker) value(tag Tag, vr dict.VR, length uint32) {
+	if len(w.levels) == 0 {
+		if s := w.seek(tag); s != nil {
+			w.keep(s, vr, length)
+			return
+		}
+		if tag == tagPixelData {
+			w.pixels(length)
+		} else if w.stopAt && !w.identifier {
+			w.done = true
+		}
+		if w.done {
+			return
 		}
 	}
-	w.done = tag >= w.until
-	return w.done
-}
-
-// keep reads the value of a sought element.
-func (w *walker) keep(k *kept, tag Tag, vr vr, length uint32) {
-	if length > uint32(len(k.b)) {
-		w.fail("§9.1", "element (%04X,%04X) is a UID of %d bytes, at most %d are allowed", tag>>16, tag&0xFFFF, length, maxUID)
-		return
-	}
-	if vr != vrUI && vr != unknownVR {
-		w.fail("§6.2", "element (%04X,%04X) is a UID with another VR than UI", tag>>16, tag&0xFFFF)
-		return
-	}
-	k.present = true
-	w.stopAt = tag == w.until
-	if w.skip = length; length == 0 {
-		w.done = w.stopAt
-		return
-	}
-	w.into = k
-}
-
-// value skips the value of an element, or enters it when its length is undefined.
-func (w *walker) value(tag Tag, vr vr, length uint32) {
-	if length != undefinedLength {
+	switch undefined := length == undefinedLength; {
+	case vr == dict.SQ, undefined && vr == dict.UN:
+		w.enter(aSequence, length)
+		if vr == dict.UN && !w.implicit() {
+			w.implicitFrom = len(w.levels)
+		}
+	case undefined && tag == tagPixelData && (vr == dict.OB || vr == dict.OW):
+		w.enter(aFragments, length)
+	case undefined:
+		w.fail("§7.1.2", "element %s has undefined length, which its VR %s cannot have", tag, vr)
+	case length > w.limits.Length && tag != tagPixelData:
+		w.exceeds("§7.1.1", "element %s has %d bytes, more than %d", tag, length, w.limits.Length)
+	case length > w.limits.Text && texts.Has(vr):
+		w.exceeds("§6.2", "element %s is a text of %d bytes, more than %d", tag, length, w.limits.Text)
+	default:
 		w.skip = length
+	}
+}
+
+// enter goes into a construct. One of defined length without content is passed by.
+func (w *walker) enter(kind construct, length uint32) {
+	if length == 0 {
 		return
 	}
-	fragments := tag == tagPixelData && vr == vrOB
-	if !fragments && vr != vrSQ && vr != unknownVR {
-		w.fail("§7.1.2", "element (%04X,%04X) has undefined length, which its VR cannot have", tag>>16, tag&0xFFFF)
-		return
+	key := int32(w.key)
+	w.key = -1
+	l := level{end: w.bound(), kind: kind, key: key}
+	if length != undefinedLength {
+		l.end, l.defined = w.at+int64(length), true
 	}
-	if w.depth >= 2*maxNesting {
-		w.fail("§7.5", "sequences nest deeper than %d", maxNesting)
-		return
+	w.levels = append(w.levels, l)
+	if kind == aSequence {
+		if depth := (len(w.levels) + 1) / 2; depth > w.limits.Depth {
+			w.exceeds("§7.5", "sequences nest deeper than %d", w.limits.Depth)
+		} else {
+			w.facts.Depth = max(w.facts.Depth, depth)
+		}
 	}
-	w.depth++
-	w.fragments = fragments
-	if vr == unknownVR && !w.implicit() {
-		w.implicitFrom = w.depth
+}
+
+// leave goes out of the innermost construct.
+func (w *walker) leave() {
+	w.levels = w.levels[:len(w.levels)-1]
+	if len(w.levels) < w.implicitFrom {
+		w.implicitFrom = 0
+	}
+}
+
+// leaveAll leaves the constructs whose defined length ends here, and ends the scan with the element
+// that it was to read up to.
+func (w *walker) leaveAll() {
+	for n := len(w.levels); n > 0 && w.levels[n-1].defined && w.levels[n-1].end == w.at; n-- {
+		w.leave()
+	}
+	if w.stopAt && len(w.levels) == 0 {
+		w.done = true
 	}
 }
 
 // delimiter acts on an item or a delimiter (PS3.5 §7.5).
 func (w *walker) delimiter(tag Tag, length uint32) {
-	inSequence := w.depth%2 != 0
+	inside := level{defined: true} // at the top level nothing is to be delimited
+	if n := len(w.levels); n > 0 {
+		inside = w.levels[n-1]
+	}
 	switch {
-	case tag == tagItem && inSequence && length != undefinedLength:
+	case tag == tagItem && len(w.levels) > 0 && inside.kind == aSequence:
+		w.enter(anItem, length)
+	case tag == tagItem && inside.kind == aFragments && length != undefinedLength:
 		w.skip = length
-	case tag == tagItem && inSequence && !w.fragments:
-		w.depth++
-	case tag == tagSequenceDelimiter && inSequence && length == 0, tag == tagItemDelimiter && !inSequence && w.depth > 0 && length == 0:
-		w.fragments = false
-		if w.depth--; w.depth < w.implicitFrom {
-			w.implicitFrom = 0
-		}
+		w.fragmentBegins(length)
+	case tag == tagSequenceDelimiter && inside.kind != anItem && !inside.defined && length == 0,
+		tag == tagItemDelimiter && inside.kind == anItem && !inside.defined && length == 0:
+		w.leave()
 	default:
-		w.fail("§7.5", "item or delimiter (%04X,%04X) of length %08XH where it cannot stand", tag>>16, tag&0xFFFF, length)
+		w.fail("§7.5", "item or delimiter %s of length %08XH where it cannot stand", tag, length)
+	}
+	if !w.done && w.skip == 0 {
+		w.valueEnds()
 	}
 }

@@ -34,6 +34,7 @@ const (
 	CapHold    Code = "cap.hold"
 	CapBudget  Code = "cap.budget"
 	CapReplies Code = "cap.replies"
+	CapDataSet Code = "cap.data-set"
 
 	EngineFailure Code = "engine.failure"
 
@@ -176,6 +177,10 @@ var registry = []Info{
 		RJ: rjCongestion, Abort: abortUnspecified, Status: statusResources, HTTP: 503},
 	{Code: CapReplies, Meaning: "The peer asked for more refusals than it reads.",
 		Do: "Find out why the device sends on without reading its answers.", Abort: abortUnspecified},
+
+	{Code: CapDataSet, Meaning: "A data set nests deeper, or has more elements, longer values or more inflated bytes than is looked at.",
+		Do:    "Treat the sender as suspect: real objects stay far below these caps.",
+		Abort: abortValue, Status: statusUnderstand},
 
 	{Code: EngineFailure, Meaning: "Cordon itself failed while it judged this.", Transient: true,
 		Do: "Report it with the log line that names the session.",

@@ -1,5 +1,6 @@
-// Package dict is the UID dictionary of DICOM PS3.6 Annex A: names for UIDs, so that policies and
-// reports can say "CT Image Storage" where the wire says 1.2.840.10008.5.1.4.1.1.2.
+// Package dict is the dictionary of DICOM PS3.6. It has names for UIDs (Annex A), so that policies
+// and reports can say "CT Image Storage" where the wire says 1.2.840.10008.5.1.4.1.1.2, and names
+// and Value Representations for data elements (§6).
 package dict
 
 import (

@@ -1,0 +1,166 @@
+package dicom
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"cordon/protocols"
+)
+
+// scanIdentifier returns the query of an identifier, which must be the same however it is cut.
+func scanIdentifier(t *testing.T, transfer string, b []byte) (Query, *DataSet) {
+	t.Helper()
+	scan := func(pieces ...[]byte) *DataSet {
+		s := new(Scanner)
+		s.Reset(transfer, lastTag)
+		s.Identifier()
+		for _, p := range pieces {
+			s.Feed(p)
+		}
+		s.End()
+		return s.DataSet()
+	}
+	want := scan(b)
+	for at := range b {
+		if got := scan(b[:at], b[at:]); sawIn(got) != sawIn(want) {
+			t.Fatalf("split at %d: %+v, whole %+v", at, got, want)
+		}
+	}
+	if got := scan(slices.Collect(slices.Chunk(b, 1))...); sawIn(got) != sawIn(want) {
+		t.Fatalf("byte by byte: %+v, whole %+v", got, want)
+	}
+	return want.Query, want
+}
+
+// worklistQuery asks a worklist for one modality and station.
+func worklistQuery() []byte {
+	d := &dataSet{encoding: encoding{implicit: true}}
+	d.put(0x00080000, "UL", "\x0A\x00\x00\x00").put(0x00080005, "CS", "ISO_IR 100").put(0x00080050, "SH", "")
+	d.open(0x00081110, "SQ").item().endItem().end()
+	d.put(0x00100010, "PN", "DOE^*").put(0x00100020, "LO", "*")
+	d.put(0x00321064, "SQ", "")
+	d.open(0x00400100, "SQ").item()
+	d.put(0x00080060, "CS", "CT").put(0x00400001, "AE", "CT1 ").put(0x00400002, "DA", "20260101-").put(0x00400003, "TM", "")
+	d.open(0x00400008, "SQ").item().put(0x00080100, "SH", "X").endItem().end()
+	d.open(0x0040000B, "SQ").end()
+	d.endItem().end()
+	return d.put(0x00401001, "SH", "").b
+}
+
+func TestKeysOfAnIdentifier(t *testing.T) {
+	const steps = Tag(0x00400100)
+	q, d := scanIdentifier(t, uidImplicit, worklistQuery())
+	want := []Key{
+		{0x00080050, 0, Universal}, {0x00081110, 0, Universal}, {0x00100010, 0, Wildcard}, {0x00100020, 0, Everything}, {0x00321064, 0, Universal},
+		{steps, 0, Sequence}, {0x00080060, steps, Single}, {0x00400001, steps, Single}, {0x00400002, steps, Range}, {0x00400003, steps, Universal},
+		{0x00400008, steps, Sequence}, {0x0040000B, steps, Universal}, {0x00401001, 0, Universal},
+	}
+	if !slices.Equal(q.Keys, want) || q.Level != nil || d.Fault != nil || !d.Complete {
+		t.Errorf("%v %v\nwant %v", q.Keys, d.Fault, want)
+	}
+	e := new(dataSet).put(0x00080052, "CS", "STUDY ").put(TagStudyInstanceUID, "UI", `1.2\1.3`)
+	q, _ = scanIdentifier(t, uidExplicit, e.b)
+	if string(q.Level) != "STUDY" || !slices.Equal(q.Keys, []Key{{TagStudyInstanceUID, 0, List}}) {
+		t.Errorf("%q %v", q.Level, q.Keys)
+	}
+	var s Scanner
+	s.Reset(uidExplicit, lastTag)
+	s.Feed(e.b)
+	if keys := s.DataSet().Query.Keys; len(keys) != 0 {
+		t.Errorf("the data set of another command has keys: %v", keys)
+	}
+}
+
+// What ends with a key that was asked for is read to its end.
+func TestScanOfAnIdentifierEndsWithTheKeyAskedFor(t *testing.T) {
+	var s Scanner
+	b := worklistQuery()
+	s.Reset(uidImplicit, 0x00400100)
+	s.Identifier()
+	for i := range b {
+		if s.Feed(b[i : i+1]) {
+			if left := len(b) - i - 1; left != 8 {
+				t.Errorf("done with %d bytes left", left)
+			}
+			break
+		}
+	}
+	if k := s.DataSet().Query.Keys; len(k) != 12 || k[5].Match != Sequence {
+		t.Errorf("%v", k)
+	}
+}
+
+func TestHowAKeyMatches(t *testing.T) {
+	type key struct {
+		vr, value string
+		set       string // Specific Character Set
+	}
+	for want, keys := range map[Match][]key{
+		Universal: {{"PN", "", ""}, {"LO", "  ", ""}, {"UI", "\x00\x00", ""}, {"US", "", ""}, {"UN", "", ""}, {"CS", `\`, ""}, {"DA", " ", ""}},
+		Everything: {{"PN", "*", ""}, {"PN", "**", ""}, {"LO", "* ", ""}, {"PN", "*^*", ""}, {"PN", "^^^^", ""}, {"SH", "?*?", ""}, {"CS", `CT\*`, ""}, {"CS", `*\MR`, ""},
+			{"DA", "-", ""}, {"TM", "-", ""}, {"DA", "*", ""}, {"UI", "*", ""}, {"IS", "*", ""}, {"UN", "* ", ""}, {"LO", "*", "GB18030"}, {"PN", "*", `\ISO 2022 IR 87`},
+			{"PN", "\x1B$B;3ED\x1B(B\\*", `\ISO 2022 IR 87`}},
+		Wildcard: {{"PN", "DOE*", ""}, {"PN", "*^JANE", ""}, {"LO", "A?", ""}, {"CS", `C?\MR`, ""}, {"UI", "1.2.*", ""}, {"DA", "202601*", ""}, {"LT", `a\*`, ""},
+			{"PN", "\x1B$B;3ED\x1B(B*", `\ISO 2022 IR 87`}, {"PN", "\xC9\xBD*", "GB18030"}, {"PN", "\x1B$B;*", ""}},
+		Range: {{"DA", "20260101-20260131", ""}, {"DA", "-20260131", ""}, {"DA", "20260101-", ""}, {"TM", "08-0900", ""}, {"DT", "2020-2021", ""}, {"DT", "20200101-0500-20200102-0500", ""}, {"DT", "-0500", ""}, {"DT", "20200101-0500-", ""}},
+		List:  {{"UI", `1.2\1.3`, ""}, {"CS", `CT\MR`, ""}, {"US", "\x01\x00\x02\x00", ""}, {"AT", "12345678", ""}, {"FD", "1234567812345678", ""}, {"DA", `20260101\20260102`, ""}},
+		Single: {{"PN", "DOE^JANE", ""}, {"UI", "1.2\x00", ""}, {"US", "\x2A\x00", ""}, {"AT", "****", ""}, {"FD", "********", ""}, {"OB", "****", ""}, {"DA", "20260101", ""}, {"SH", "A-B", ""}, {"LO", "-", ""},
+			{"DT", "20200101120000-0500", ""}, {"DT", "20200101120000+0500", ""}, {"LT", `a\b`, ""}, {"UR", "http://x/a-b", ""},
+			{"PN", "\x1B$B;3*?\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D*?\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE", `\ISO 2022 IR 149`}, {"PN", "\xC9\x5C\x81\x30\x81\x2A", "GB18030"}, {"PN", "\xC9*", "GBK"}},
+	} {
+		for _, k := range keys {
+			d := new(dataSet).put(0x00080005, "CS", k.set).put(0x00091001, k.vr, k.value)
+			q, data := scanIdentifier(t, uidExplicit, d.b)
+			if data.Fault != nil || len(q.Keys) != 1 || q.Keys[0].Match != want {
+				t.Errorf("%s %q in %q: %v %v, want %d", k.vr, k.value, k.set, q.Keys, data.Fault, want)
+			}
+		}
+	}
+}
+
+func TestKeysAreCapped(t *testing.T) {
+	d := new(dataSet).open(0x00081110, "SQ").item()
+	for i := range maxKeys - 1 {
+		d.put(0x00091001+Tag(i), "SH", "")
+	}
+	s := new(Scanner)
+	for _, want := range []string{"", fmt.Sprintf("more than %d keys", maxKeys)} {
+		s.Reset(uidExplicit, lastTag)
+		s.Identifier()
+		s.Feed(d.b)
+		if f := s.DataSet().Fault; want == "" && f != nil || want != "" && (f == nil || !strings.Contains(f.Detail, want)) {
+			t.Errorf("%v, want %q", f, want)
+		}
+		d.put(0x00199999, "SH", "")
+	}
+}
+
+// curious is Rules that look at all of every data set.
+type curious struct{ *script }
+
+func (curious) Needs(*Command) Tag { return lastTag }
+
+func TestKeysOfRequestsAreFactsInAConversation(t *testing.T) {
+	set := (&dataSet{encoding: encoding{implicit: true}}).put(0x00080052, "CS", "STUDY ").put(0x00100010, "PN", "* ").b
+	for field, want := range map[uint16][]Key{
+		CFindRQ: {{0x00100010, 0, Everything}}, CMoveRQ: {{0x00100010, 0, Everything}}, CGetRQ: {{0x00100010, 0, Everything}}, CStoreRQ: nil,
+	} {
+		judged := 0
+		rules := curious{&script{dataSet: func(c *Command, d *DataSet, _ *protocols.Verdict) {
+			judged++
+			if string(d.Query.Level) != "STUDY" || !slices.Equal(d.Query.Keys, want) || d.Fault != nil {
+				t.Errorf("%s: %q %v %v, want %v", c.Name(), d.Query.Level, d.Query.Keys, d.Fault, want)
+			}
+		}}}
+		rq := &Command{Field: field, MessageID: 1, HasDataSet: true, SOPClass: []byte(uidFind), SOPInstance: []byte(testInstance), MoveAE: []byte("WS1")}
+		if field != CStoreRQ {
+			rq.SOPInstance = nil
+		}
+		p := protocols.Play(New(Config{}, rules), established(near(pdu(cmdPDV(ctxFind, rq), dataPDV(ctxFind, true, set))))...)
+		if judged != 1 {
+			t.Errorf("%s: judged %d times, %v, %v", rq.Name(), judged, p.Err, p.Verdicts)
+		}
+	}
+}
