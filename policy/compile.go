@@ -206,7 +206,9 @@ func (c *compiler) finish() {
 	slices.SortFunc(p.Flows, func(a, b *Flow) int {
 		return cmp.Or(cmp.Compare(a.Device.Name, b.Device.Name), cmp.Compare(a.Name, b.Name))
 	})
+	titles := newTitles(p.Upstreams)
 	for _, f := range p.Flows {
+		f.titles = titles
 		if f.Device.State != Retired {
 			f.Listener.Flows = append(f.Listener.Flows, f)
 		}

@@ -238,6 +238,10 @@ func (c *compiler) model(t file.Text, r retrieval) (uid string, ok bool) {
 }
 
 func (c *compiler) allowCommit(f *flowFile, v *file.Verb, rule string) bool {
+	if f.FromServer {
+		f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NEventRQ, rule: rule}, nil)
+		return true
+	}
 	f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NActionRQ, rule: rule}, nil)
 	c.Notef(v.At, file.NotActedOn, "", "commit lets the request pass; this version refuses the server's report on the same association")
 	return true
