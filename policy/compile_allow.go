@@ -174,7 +174,7 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		case !c.aeTitle(t):
 			return false
 		default:
-			op.destinations = append(op.destinations, t.Value)
+			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
 		}
 	}
 	c.returns(v)

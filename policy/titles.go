@@ -49,6 +49,17 @@ func only(m map[string]string, key, value string) {
 // renamed tells whether devices may call the server by another title than it has.
 func (u *Upstream) renamed() bool { return u.AE != "" && u.WasAE != "" && u.AE != u.WasAE }
 
+// both returns a title with the other one that the same server has or had, if there is one.
+func (t *titles) both(title string) []string {
+	all := []string{title}
+	for _, other := range []string{t.now[title], t.was[title]} {
+		if other != "" {
+			all = append(all, other)
+		}
+	}
+	return all
+}
+
 // server is the upstream at the other end of the flow than the device.
 func (f *Flow) server() *Upstream {
 	if f.FromServer {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom"
 )
 
 // TestTitles: called and calling AE titles are rewritten both ways (D19), and so are those inside
@@ -89,5 +90,28 @@ func TestTitleWithoutAFlow(t *testing.T) {
 	}
 	if got := meet(NewStore(p), "imaging", "10.9.9.9").Title(protocols.Near, []byte("PACS")); got != "" {
 		t.Errorf("renamed to %q", got)
+	}
+}
+
+// TestMoveToARenamedServer: a destination that is allowed by one title of a server is by the other.
+func TestMoveToARenamedServer(t *testing.T) {
+	for _, allowed := range []string{"PACS", "PACS2"} {
+		head, _, _ := strings.Cut(reverseCT, "flows:")
+		p, diags := reversed(t, head+"flows:\n  a: {to: ris, allow: [move: {to: "+allowed+"}]}")
+		if p == nil {
+			t.Fatal(diags)
+		}
+		for destination, refused := range map[string]bool{"PACS": false, "PACS2": false, "RIS": true} {
+			s := meet(NewStore(p), "imaging", "10.0.0.1")
+			var v protocols.Verdict
+			v.Reset(protocols.Near)
+			s.Associate(associate("RIS", "CT1", studyMove), &v)
+			c := command(dicom.CMoveRQ, studyMove)
+			c.MoveAE = []byte(destination)
+			v.Reset(protocols.Near)
+			if s.Command(c, &v); v.Refused() != refused {
+				t.Errorf("a move to %s, where %s is allowed: %s", destination, allowed, v.Action)
+			}
+		}
 	}
 }
