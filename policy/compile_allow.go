@@ -178,7 +178,6 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		}
 	}
 	c.returns(v)
-	c.Notef(v.At, file.NotActedOn, "write a flow with from: for it", "move lets the request pass; this version does not make the flow that its objects return by")
 	return c.retrieve(f, v, moving, op)
 }
 
