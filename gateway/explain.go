@@ -42,6 +42,15 @@ var remedies = map[reason.Code]func(found string) string{
 	reason.HL7Receiver:         says("Set the flow's receiver to what the device sends (found %q)."),
 }
 
+// serverRemedies are those for what a server sends to a device.
+var serverRemedies = map[reason.Code]func(found string) string{
+	reason.DICOMAbstractSyntax: returnClass,
+	reason.DICOMSOPClass:       returnClass,
+	reason.DICOMNoContext:      returnClass,
+	reason.DICOMCalledAE:       says("Have the server call the device by its AE title, or add %s to ae.titles in the device's file."),
+	reason.DICOMCallingAE:      says("Have the server call itself by its AE title, or correct ae of its upstream in site.yaml (found %q)."),
+}
+
 func says(form string) func(string) string {
 	return func(found string) string { return fmt.Sprintf(form, found) }
 }
@@ -60,13 +69,26 @@ func allowClass(found string) string {
 	return do + "."
 }
 
-// Remedy says what would allow the unit, with the rule's file and line.
-func (r *Refusal) Remedy() string { return Remedy(r.Reason, r.Found, r.Rule) }
+// returnClass says how a SOP class may come from a server.
+func returnClass(found string) string {
+	name, _, _ := strings.Cut(found, " (+")
+	return fmt.Sprintf("Add %s to returns of the flow's move or get, or to the allow list of a flow with from:, if the device needs it.", name)
+}
 
-// Remedy says what would allow a unit that was refused for a reason by a rule that found that.
-func Remedy(code reason.Code, found, rule string) string {
+// Remedy says what would allow the unit, with the rule's file and line.
+func (r *Refusal) Remedy() string { return remedy(r.Reason, r.Found, r.Rule, r.From == "server") }
+
+// Remedy says what would allow a unit of a device that was refused for a reason by a rule that
+// found that.
+func Remedy(code reason.Code, found, rule string) string { return remedy(code, found, rule, false) }
+
+func remedy(code reason.Code, found, rule string, server bool) string {
 	do := reason.Lookup(code).Do
-	if say, ok := remedies[code]; ok && found != "" {
+	say := remedies[code]
+	if server && serverRemedies[code] != nil {
+		say = serverRemedies[code]
+	}
+	if say != nil && found != "" {
 		do = say(found)
 	}
 	if rule != "" && !strings.HasPrefix(rule, "built-in") {
@@ -95,7 +117,7 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 		d := Decision{Record: r, Line: string(r.AppendJSON(nil))}
 		if code := r.Reason; code != "" {
 			d.Meaning = reason.Lookup(code).Meaning
-			d.Remedy = Remedy(code, r.Found.String(), r.Rule)
+			d.Remedy = remedy(code, r.Found.String(), r.Rule, r.Direction == audit.ToDevice)
 		}
 		e.Records = append(e.Records, d)
 	}

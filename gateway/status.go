@@ -39,7 +39,8 @@ type FlowStatus struct {
 	Flow        string     `json:"flow"`
 	Protocol    string     `json:"protocol,omitempty"`
 	Mode        string     `json:"mode,omitempty"`
-	Upstream    string     `json:"upstream,omitempty"`
+	Upstream    string     `json:"upstream,omitempty"` // what the flow connects to; the device, of a flow toward it
+	From        string     `json:"from,omitempty"`     // the server that a flow toward the device comes from
 	State       string     `json:"state"`
 	Sessions    int64      `json:"sessions"`
 	LastSeen    *time.Time `json:"last_seen,omitempty"`
@@ -129,6 +130,9 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 	}
 	if f != nil {
 		st.Protocol, st.Mode, st.Upstream = string(f.Protocol), f.Mode.String(), f.To.Name
+		if f.FromServer {
+			st.From = f.From.Name
+		}
 	}
 	r := a.lastRefusal
 	refused := r != nil && (st.LastGood == nil || r.Time.After(*st.LastGood) || time.Since(r.Time) < remembered)
@@ -140,6 +144,9 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 		st.State, st.Do = FlowHeld, fmt.Sprintf("The device is %s. Set state: active in %s when it may talk again.", f.Device.State, f.Device.Origin)
 	case a.dialProblem != "":
 		st.State, st.Do = FlowDown, reason.Lookup(reason.UpstreamUnreachable).Do
+		if st.From != "" {
+			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
+		}
 	case refused && r.Passed:
 		st.State, st.Do = FlowWouldRefuse, r.Remedy()
 	case refused:

@@ -23,6 +23,7 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	private := command(dicom.CStoreRQ, "1.2.840.113619.1234567890.1234567890.1234567890.1234567890")
 	move := command(dicom.CMoveRQ, studyMove)
 	move.MoveAE = []byte("SOMEBODY")
+	pacs := []byte("PACS2")
 	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
 	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
@@ -34,6 +35,7 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 		"Command refused": func() { s.Command(bad, &v); s.Command(private, &v); s.Command(move, &v) },
 		"response":        func() { s.Command(answer, &v) },
 		"Needs":           func() { s.Needs(store) },
+		"Title":           func() { s.Title(protocols.Near, move.MoveAE); s.Title(protocols.Far, pacs) },
 		"DataSet":         func() { s.DataSet(store, data, &v) },
 		"Message":         func() { h.Message(good, &v) },
 		"Message refused": func() { h.Message(odd, &v) },

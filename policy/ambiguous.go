@@ -21,14 +21,69 @@ func (c *compiler) tellApart(l *Listener) {
 		groups = append(groups, flows)
 	}
 	for _, flows := range groups {
+		near := newCrowd(flows)
 		for i, f := range flows {
-			for _, g := range flows[:i] {
+			for _, g := range near.alike(flows[:i], f) {
 				if f != g && !distinct(g, f) {
 					c.ambiguous(l, g, f)
 				}
 			}
+			near.add(f)
 		}
 	}
+}
+
+// crowd finds the flows of a group that share a name with another, so that the flows of a server
+// toward ten thousand devices are not all compared with each other.
+type crowd struct {
+	names  func(*Flow) []string // by which most of them differ
+	byName map[string][]*Flow
+	any    []*Flow // that take any name
+}
+
+func newCrowd(flows []*Flow) *crowd {
+	c := &crowd{byName: map[string][]*Flow{}}
+	most := -1
+	for _, names := range []func(*Flow) []string{
+		func(f *Flow) []string { return f.calling },
+		func(f *Flow) []string { return f.called },
+		func(f *Flow) []string { return f.sender.Applications },
+		func(f *Flow) []string { return f.receiver.Applications },
+	} {
+		different := map[string]bool{}
+		for _, f := range flows {
+			for _, n := range names(f) {
+				different[n] = true
+			}
+		}
+		if len(different) > most {
+			c.names, most = names, len(different)
+		}
+	}
+	return c
+}
+
+func (c *crowd) add(f *Flow) {
+	names := c.names(f)
+	if len(names) == 0 {
+		c.any = append(c.any, f)
+	}
+	for _, n := range names {
+		c.byName[n] = append(c.byName[n], f)
+	}
+}
+
+// alike returns those of the flows added so far that have a name of f's, or take any.
+func (c *crowd) alike(added []*Flow, f *Flow) []*Flow {
+	names := c.names(f)
+	if len(names) == 0 {
+		return added
+	}
+	found := slices.Clone(c.any)
+	for _, n := range names {
+		found = append(found, c.byName[n]...)
+	}
+	return found
 }
 
 // distinct tells whether no first unit fits both flows.
@@ -50,6 +105,12 @@ func apart(a, b []string) bool {
 
 func (c *compiler) ambiguous(l *Listener, first, second *Flow) {
 	at, other := c.flowPlace[second], c.flowPlace[first]
+	if first.FromServer && second.FromServer && first.Device != second.Device {
+		c.Errorf(at.identify, file.Ambiguous, "give the two different "+identityHint(second)+", or their flows different listeners (listen)",
+			"upstream %q reaches devices %q and %q by the same name through listener %q, and nothing tells flows %q and %q apart (the other is at %s)",
+			second.From.Name, first.Device.Name, second.Device.Name, l.Name, first.Name, second.Name, other.identify)
+		return
+	}
 	evidence := "the same address"
 	if len(second.peerNames) > 0 {
 		evidence = "the same certificate name"

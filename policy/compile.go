@@ -26,6 +26,7 @@ type compiler struct {
 	tunnels   map[string]*Tunnel
 	places    map[*Listener]file.Pos
 	flowPlace map[*Flow]places
+	titles    *titles
 	defaults  defaults
 	checked   map[string]bool // files looked for
 }
@@ -45,6 +46,7 @@ func compile(s *sources, p *file.Problems) *Policy {
 	c.allTunnels()
 	c.allListeners()
 	c.allUpstreams()
+	c.titles = newTitles(c.policy.Upstreams)
 	s.merge(p)
 	for _, d := range s.devices {
 		c.device(d)
@@ -207,6 +209,7 @@ func (c *compiler) finish() {
 		return cmp.Or(cmp.Compare(a.Device.Name, b.Device.Name), cmp.Compare(a.Name, b.Name))
 	})
 	for _, f := range p.Flows {
+		f.titles = c.titles
 		if f.Device.State != Retired {
 			f.Listener.Flows = append(f.Listener.Flows, f)
 		}

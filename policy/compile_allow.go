@@ -174,11 +174,10 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		case !c.aeTitle(t):
 			return false
 		default:
-			op.destinations = append(op.destinations, t.Value)
+			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
 		}
 	}
 	c.returns(v)
-	c.Notef(v.At, file.NotActedOn, "write a flow with from: for it", "move lets the request pass; this version does not make the flow that its objects return by")
 	return c.retrieve(f, v, moving, op)
 }
 
@@ -238,6 +237,10 @@ func (c *compiler) model(t file.Text, r retrieval) (uid string, ok bool) {
 }
 
 func (c *compiler) allowCommit(f *flowFile, v *file.Verb, rule string) bool {
+	if f.FromServer {
+		f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NEventRQ, rule: rule}, nil)
+		return true
+	}
 	f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NActionRQ, rule: rule}, nil)
 	c.Notef(v.At, file.NotActedOn, "", "commit lets the request pass; this version refuses the server's report on the same association")
 	return true

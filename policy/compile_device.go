@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"cordon/policy/file"
@@ -12,17 +13,18 @@ import (
 // deviceFile is a device on its way from its file to the policy.
 type deviceFile struct {
 	*Device
-	y file.Device
+	y   file.Device
+	doc *document
 }
 
 func (c *compiler) device(doc *document) {
-	d := &deviceFile{}
+	d := &deviceFile{doc: doc}
 	file.Decode(doc.merged, &d.y, c.Problems)
 	y := &d.y
 	d.Device = &Device{
 		Name: doc.name.Value, Tier: doc.tier, About: map[string]string{},
 		MAC: strings.ToLower(y.Identify.MAC.Value), CertName: strings.ToLower(y.Identify.Certificate.Value),
-		AETitles: y.AE.Titles.Strings(), AEPort: y.AE.Port.Value,
+		AETitles: y.AE.Titles.Strings(), AEPort: y.AE.Port.Value, Knows: y.AE.Knows.Strings(),
 		State: or(y.State, Active), Origin: origin(doc.name.At),
 		HL7: HL7Name{y.Identify.HL7.Application.Strings(), y.Identify.HL7.Facility.Strings()},
 	}
@@ -63,11 +65,17 @@ func (c *compiler) flows(d *deviceFile) {
 		}
 		c.flow(d, name, y, base)
 	}
+	c.reverse(d, base)
 }
 
-// known is where the device says what it is known by.
-func (d *deviceFile) known() file.Pos {
-	for _, at := range []file.Pos{d.y.Identify.IP.At, d.y.Identify.Certificate.At, d.y.Identify.At} {
+// known is where the device says what it is known by: when it connects itself, or when a server
+// calls it.
+func (d *deviceFile) known(called bool) file.Pos {
+	places := []file.Pos{d.y.Identify.IP.At, d.y.Identify.Certificate.At, d.y.Identify.At}
+	if called {
+		places = slices.Insert(places, 0, d.y.AE.Titles.At, d.y.Identify.HL7.At)
+	}
+	for _, at := range places {
 		if at.Set() {
 			return at
 		}
@@ -87,7 +95,7 @@ func (c *compiler) identify(d *deviceFile) {
 			d.Prefixes = append(d.Prefixes, p)
 		}
 	}
-	for _, t := range d.y.AE.Titles.Values {
+	for _, t := range slices.Concat(d.y.AE.Titles.Values, d.y.AE.Knows.Values) {
 		c.aeTitle(t)
 	}
 	if p := d.y.AE.Port; p.Set() && (p.Value == 0 || p.Value > 65535) {

@@ -182,7 +182,7 @@ func (c *compiler) allUpstreams() {
 		y := c.src.upstreams[name]
 		u := &Upstream{
 			Name: name, AE: y.AE.Value, WasAE: y.Was.AE.Value, WasAddress: y.Was.Address.Value, Address: y.Address.Value,
-			ServerName: y.ServerName.Value, Reason: y.Reason.Value, Owner: y.Owner.Value, Until: y.Until.Value,
+			Listen: y.Listen.Value, ServerName: y.ServerName.Value, Reason: y.Reason.Value, Owner: y.Owner.Value, Until: y.Until.Value,
 		}
 		c.policy.Upstreams[name] = u
 		if !isName(name) {
@@ -204,6 +204,22 @@ func (c *compiler) allUpstreams() {
 		if ok && u.Tunnel != nil {
 			c.checkTunnel(u, y, host)
 		}
+		if y.Listen.Set() {
+			c.checkListen(u, y.Listen)
+		}
+	}
+}
+
+// checkListen checks the listener where an upstream is heard.
+func (c *compiler) checkListen(u *Upstream, name file.Text) {
+	switch l := c.listeners[name.Value]; {
+	case l == nil:
+		c.Errorf(name.At, file.UnknownName, file.DidYouMean(name.Value, sortedKeys(c.listeners)), "there is no listener %q in %s", name.Value, configName)
+	case l.Tunnel == nil: // what is wrong with it was said where it is defined
+	case l.Tunnel.Kind != mtls:
+		c.Errorf(name.At, file.Unprotected, "name a listener with a tunnel", "listener %q has no tunnel, so nothing proves that who connects is upstream %q", l.Name, u.Name)
+	case !containsFold(l.Peers, u.ServerName):
+		c.Errorf(name.At, file.Unprotected, fmt.Sprintf("add %s to its peers in %s", u.ServerName, configName), "listener %q does not let upstream %q in", l.Name, u.Name)
 	}
 }
 

@@ -54,7 +54,7 @@ func (c *compiler) flow(d *deviceFile, name string, y file.Flow, base deviceFlow
 	}
 	c.policy.Flows = append(c.policy.Flows, f.Flow)
 	c.policy.flows[f.id] = f.Flow
-	c.flowPlace[f.Flow] = places{flow: y.At, identify: d.known()}
+	c.flowPlace[f.Flow] = places{flow: y.At, identify: d.known(f.FromServer)}
 }
 
 var modes = map[string]Mode{"learn": Learn, "shadow": Shadow, "enforce": Enforce}
@@ -171,6 +171,11 @@ func (c *compiler) evidence(f *flowFile) bool {
 	switch {
 	case f.FromServer && secure:
 		f.peerNames = []string{f.From.ServerName}
+		if !containsFold(f.Listener.Peers, f.From.ServerName) {
+			c.Errorf(f.place(), file.Unprotected, fmt.Sprintf("add %s to its peers", f.From.ServerName),
+				"listener %q does not let upstream %q in: its peers are %s", f.Listener.Name, f.From.Name, strings.Join(f.Listener.Peers, ", "))
+			return false
+		}
 	case f.FromServer:
 		host, _, _ := net.SplitHostPort(f.From.Address)
 		p, ok := addressOf(host)
@@ -215,10 +220,8 @@ func (c *compiler) listener(f *flowFile) *Listener {
 		case l.Protocol != f.Protocol && l.Protocol != "":
 			c.Errorf(t.At, file.BadValue, "name a listener of its protocol", "flow %q is %s and listener %q is %s", f.Name, f.Protocol, l.Name, l.Protocol)
 			return nil
-		case l.Tunnel == nil || c.addressed[normal(l)] != l:
-			return nil // what is wrong with it was said where it is defined
 		}
-		return l
+		return c.whole(l)
 	}
 	if _, ok := c.address(t, false); !ok {
 		return nil
@@ -271,8 +274,15 @@ func containsFold(list []string, s string) bool {
 // with a tunnel for who comes through one (servers, and devices known by a certificate at a far
 // end), without for the devices' own segment.
 func (c *compiler) onlyListener(f *flowFile) *Listener {
+	if f.FromServer {
+		l, hint, why := c.hears(f.From, f.Protocol)
+		if why != "" {
+			c.Errorf(f.y.At, file.MissingKey, hint+", or write listen:", "nothing says where flow %q is heard: upstream %q comes to it, and %s", f.Name, f.From.Name, why)
+		}
+		return c.whole(l)
+	}
 	want, with := plain, "without a tunnel"
-	if f.FromServer || len(f.Device.Prefixes) == 0 && f.Device.CertName != "" {
+	if len(f.Device.Prefixes) == 0 && f.Device.CertName != "" {
 		want, with = mtls, "with a tunnel"
 	}
 	var found []string
@@ -291,10 +301,16 @@ func (c *compiler) onlyListener(f *flowFile) *Listener {
 		c.Errorf(f.y.At, file.MissingKey, "write listen: and one of "+strings.Join(found, ", "),
 			"there are %d %s listeners %s, and flow %q does not say which", len(found), f.Protocol, with, f.Name)
 		return nil
-	case c.addressed[normal(one)] != one:
+	}
+	return c.whole(one)
+}
+
+// whole is a listener, or nil when something is wrong with it, which was said where it is defined.
+func (c *compiler) whole(l *Listener) *Listener {
+	if l == nil || l.Tunnel == nil || c.addressed[normal(l)] != l {
 		return nil
 	}
-	return one
+	return l
 }
 
 // tolerance is what a flow tolerates.

@@ -108,6 +108,8 @@ type document struct {
 	tree   *file.Node // as written
 	merged *file.Node // laid over what it extends; nil until then
 	tier   string     // what it extends
+
+	follows []file.Entry // of a device: the flows that follow from those it has; set as it is compiled
 }
 
 func (s *sources) siteFile() string   { return or(s.cordon.Site, defaultSite) }

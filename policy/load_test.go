@@ -128,6 +128,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(testBox, testSite, "tier: t\nextends: t", strings.Replace(lab, "%M", "learn", 1))
 	f.Add("listeners: {a: {address: \":1\", protocol: hl7, tunnel: mtls, peers: a}}\ntunnels: {mtls: {ca: \"file:a\", certificate: \"file:b\", key: \"file:c\"}}",
 		"upstreams: {a: {address: \"a:1\", tunnel: mtls}}", "tier: t\nnull: ~", "device: d\nflows: {x: {from: a, listen: \":0\", allow: [print]}}\n---\ndevice: e")
+	f.Add(reverseBox, reverseSite, "tier: t\nflows: {a: {to: pacs, allow: [commit, move: {to: self, returns: [1.2.3]}]}, a.return: {to: ris, allow: [echo]}}", reverseCT)
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, cordon, site, tier, device string) {
 		writeSite(t, dir, map[string]string{"cordon.yaml": cordon, "site.yaml": site, "tiers/t.yaml": tier, "devices/d.yaml": device})

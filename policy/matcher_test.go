@@ -177,7 +177,7 @@ func TestCertificateNames(t *testing.T) {
 			t.Errorf("%v: %d candidates, want %d", tt.names, len(got), tt.want)
 		}
 	}
-	f := p.Flow("ct-3/returns")
+	f := p.Flow("ct-3/archive.return")
 	if !f.FromServer || f.To.Address != "10.20.3.15:104" || f.To.AE != "CT3" || f.To.Tunnel.Kind != "plain" || f.From != p.Upstreams["pacs"] {
 		t.Errorf("flow %+v to %+v", f, f.To)
 	}

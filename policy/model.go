@@ -74,6 +74,7 @@ type Upstream struct {
 	AE         string // its AE title; "" when not DICOM
 	WasAE      string // the AE title that devices still call it by
 	WasAddress string // the address that devices still call it by; for reports
+	Listen     string // the listener where it is heard; "" where only one fits
 	Address    string // host:port
 	Tunnel     *Tunnel
 	ServerName string // the name its certificate must carry
@@ -92,6 +93,7 @@ type Device struct {
 	CertName string   // identify.certificate: the name in its peer's client certificate, at a far end
 	AETitles []string // ae.titles
 	AEPort   int      // where the device itself listens
+	Knows    []string // ae.knows: new titles of servers that it was set to
 	State    string   // active, quarantined, retired
 	// CertFile and KeyFile are the identity that Cordon holds for the device.
 	CertFile, KeyFile string
@@ -131,8 +133,11 @@ const (
 
 // Flow is one conversation that a device may hold, with the rules compiled for it.
 type Flow struct {
-	Name     string
-	Device   *Device
+	Name   string
+	Device *Device
+	// Follows is the flow to a server that this one, which no file holds, follows from: its
+	// moves and storage commitments bring something back. "" for a flow that a file holds.
+	Follows  string
 	Protocol Protocol
 	Mode     Mode
 	Listener *Listener

@@ -23,6 +23,8 @@ type program struct {
 	calling, called  []string // AE titles
 	sender, receiver HL7Name
 
+	titles *titles // of the site's renamed servers
+
 	// The rules that verdicts point to.
 	identityRule string // where the device says what it calls itself
 	targetRule   string // where the upstream, or the flow's receiver, says what it is called

@@ -34,6 +34,8 @@ type Session struct {
 	bound  *Flow   // the flow that the first unit chose, as it was then; nil before
 	flow   *Flow   // the same in the policy in force; nil when it is gone
 	denied bool    // several flows fit, so nothing may pass
+	// current says that the device called a renamed server by the title it has now.
+	current bool
 
 	last    [2]*Flow // by sender: what the command that was judged last is judged by
 	pending [16]request
@@ -210,22 +212,7 @@ func (s *Session) Associate(a *dicom.Association, v *protocols.Verdict) {
 		settle(f.Mode, v)
 	}
 	if !v.Refused() {
-		f.rename(a, v)
-	}
-}
-
-// rename has the server called by the title it has now where the device uses the one it had. It
-// happens in every mode: without it the server would refuse what the device always sent.
-func (f *Flow) rename(a *dicom.Association, v *protocols.Verdict) {
-	if f.FromServer || f.To.WasAE == "" || f.To.AE == f.To.WasAE || string(a.CalledAE) != f.To.WasAE {
-		return
-	}
-	a.CallAs = f.To.AE
-	v.Action = protocols.Rewrite
-	if v.Would == protocols.Allow {
-		v.Found.Set("")
-		v.Found.AppendBytes(a.CalledAE)
-		v.Would, v.Reason, v.Rule = protocols.Rewrite, reason.PolicyRewrite, f.targetRule
+		s.rename(a, v)
 	}
 }
 
@@ -305,9 +292,6 @@ func (s *Session) find(from protocols.Side, id uint16, final bool) *Flow {
 	}
 	return nil
 }
-
-// Title returns the AE title that the other side knows an application entity by.
-func (s *Session) Title(protocols.Side, []byte) string { return "" }
 
 // Needs says how far into the data set of a command the rules look.
 func (s *Session) Needs(c *dicom.Command) dicom.Tag {
@@ -393,21 +377,33 @@ type choice struct {
 func (s *Session) choose(fits func(*Flow) fit, weigh func(*Flow) int) choice {
 	best := choice{}
 	var picked *Flow
-	weight, equals := -1, 0
+	equals := 0
 	for _, f := range s.candidates {
-		got := fits(f)
-		switch {
+		switch got := fits(f); {
 		case picked == nil || got > best.fit:
-			best, picked, weight, equals = choice{got, modeOf(f)}, f, weigh(f), 1
+			best, picked, equals = choice{got, modeOf(f)}, f, 1
 		case got == best.fit:
 			best.mode = max(best.mode, modeOf(f))
 			equals++
+		}
+	}
+	if equals > 1 { // a server's candidates may be thousands, so only those that count are weighed
+		picked = heaviest(s.candidates, func(f *Flow) bool { return fits(f) == best.fit }, weigh)
+	}
+	s.bound, s.flow = picked, picked
+	s.denied = best.fit == fitsAll && equals > 1
+	return best
+}
+
+// heaviest returns the first of the flows of most weight among those that count.
+func heaviest(flows []*Flow, counts func(*Flow) bool, weigh func(*Flow) int) (picked *Flow) {
+	weight := -1
+	for _, f := range flows {
+		if counts(f) {
 			if w := weigh(f); w > weight {
 				picked, weight = f, w
 			}
 		}
 	}
-	s.bound, s.flow = picked, picked
-	s.denied = best.fit == fitsAll && equals > 1
-	return best
+	return picked
 }

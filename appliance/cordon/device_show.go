@@ -29,6 +29,8 @@ type flowView struct {
 	Protocol string `json:"protocol"`
 	Mode     string `json:"mode"`
 	HeardOn  string `json:"heard_on"`
+	From     string `json:"from,omitempty"`    // the server that it comes from
+	Follows  string `json:"follows,omitempty"` // the flow that it follows from, when no file holds it
 	To       string `json:"to"`
 	Address  string `json:"address"`
 	Tunnel   string `json:"tunnel"`
@@ -45,8 +47,12 @@ func viewDevice(p *policy.Policy, d *policy.Device) deviceView {
 	}
 	for _, f := range p.Flows {
 		if f.Device == d {
+			from := ""
+			if f.FromServer {
+				from = f.From.Name
+			}
 			v.Flows = append(v.Flows, flowView{
-				Flow: f.Name, Protocol: string(f.Protocol), Mode: f.Mode.String(), HeardOn: f.Listener.Address,
+				Flow: f.Name, From: from, Follows: f.Follows, Protocol: string(f.Protocol), Mode: f.Mode.String(), HeardOn: f.Listener.Address,
 				To: f.To.Name, Address: f.To.Address, Tunnel: f.To.Tunnel.Name, File: f.Origin,
 			})
 		}
@@ -73,7 +79,11 @@ func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Devi
 	out.Printf("  address: %s\n  AE titles: %s\n\n", strings.Join(v.Address, ", "), strings.Join(v.AETitles, ", "))
 	t := out.Table("FLOW", "PROTOCOL", "MODE", "HEARD ON", "TO", "THROUGH", "FILE")
 	for _, f := range v.Flows {
-		t.Row(screen.Plain(f.Flow), screen.Plain(f.Protocol), screen.Plain(f.Mode), screen.Plain(f.HeardOn),
+		heard := f.HeardOn
+		if f.From != "" {
+			heard += ", from " + f.From
+		}
+		t.Row(screen.Plain(f.Flow), screen.Plain(f.Protocol), screen.Plain(f.Mode), screen.Plain(heard),
 			screen.Plain(fmt.Sprintf("%s (%s)", f.To, f.Address)), screen.Plain(f.Tunnel), screen.Plain(f.File))
 	}
 	t.Flush()

@@ -59,6 +59,14 @@ States of a flow:
 	return cmd
 }
 
+// upstreamOf names the server of a flow, which one toward the device comes from.
+func upstreamOf(f gateway.FlowStatus) string {
+	if f.From != "" {
+		return "from " + f.From
+	}
+	return f.Upstream
+}
+
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -88,7 +96,7 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 			flow = "(none fits)"
 		}
 		t.Row(screen.Plain(f.Device), screen.Plain(flow), screen.Plain(f.Mode), screen.Coloured(f.State, stateColour[f.State]),
-			screen.Plain(f.Upstream), screen.Plain(ago(f.LastGood, now)), screen.Plain(fmt.Sprint(f.Refused)), screen.Plain(refusal))
+			screen.Plain(upstreamOf(f)), screen.Plain(ago(f.LastGood, now)), screen.Plain(fmt.Sprint(f.Refused)), screen.Plain(refusal))
 	}
 	t.Flush()
 	for _, f := range st.Flows {
@@ -118,7 +126,11 @@ const recentNarrowing = 15 * time.Minute
 // trouble says in one line who is refused, since when and why.
 func trouble(f gateway.FlowStatus, now time.Time) string {
 	if f.State == gateway.FlowDown {
-		return fmt.Sprintf("upstream %s has not been reached for %s: %s", f.Upstream, ago(f.DownSince, now), f.Problem)
+		what := "upstream"
+		if f.From != "" {
+			what = "device"
+		}
+		return fmt.Sprintf("%s %s has not been reached for %s: %s", what, f.Upstream, ago(f.DownSince, now), f.Problem)
 	}
 	r := f.LastRefusal
 	if r == nil {

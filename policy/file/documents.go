@@ -92,6 +92,7 @@ type Upstream struct {
 	Tunnel     Text  `json:"tunnel" jsonschema:"The tunnel that leads there: mtls, mtls/name or, with reason, owner and until, plain."`
 	ServerName Text  `json:"server_name,omitempty" jsonschema:"The name that its certificate must carry; the host of its address unless said otherwise."`
 	Was        Was   `json:"was,omitempty" jsonschema:"What devices still call it."`
+	Listen     Text  `json:"listen,omitempty" jsonschema:"The listener where it is heard when it connects to devices; not needed where only one has it among its peers."`
 	Reason     Text  `json:"reason,omitempty" jsonschema:"Why it is reached without a tunnel."`
 	Owner      Text  `json:"owner,omitempty" jsonschema:"Who answers for that."`
 	Until      Until `json:"until,omitempty" jsonschema:"The day (2027-06-30) or time (2026-12-01T18:00+01:00) until which that is accepted."`
@@ -101,7 +102,7 @@ type Upstream struct {
 
 // Was is the name that a server had.
 type Was struct {
-	AE      Text `json:"ae,omitempty" jsonschema:"The AE title it had; associations that call it are passed on with the new one."`
+	AE      Text `json:"ae,omitempty" jsonschema:"The AE title it had; devices go on using it, and it is put for the new one, and the new one for it, on the way."`
 	Address Text `json:"address,omitempty" jsonschema:"The address it had; for reports."`
 }
 
@@ -161,6 +162,7 @@ type HL7Name struct {
 type AE struct {
 	Titles Texts `json:"titles,omitempty" jsonschema:"The AE titles that it calls itself by; at most 16 characters each."`
 	Port   Int   `json:"port,omitempty" jsonschema:"Where it listens itself, for flows that servers begin."`
+	Knows  Texts `json:"knows,omitempty" jsonschema:"New AE titles of servers that it was set to already, so that was: of theirs does not apply to what it is sent."`
 
 	At Pos `json:"-"`
 }
@@ -176,7 +178,7 @@ type Identity struct {
 // Flow is one conversation that the device may hold.
 type Flow struct {
 	To               Text     `json:"to,omitempty" jsonschema:"The upstream that the device connects to."`
-	From             Text     `json:"from,omitempty" jsonschema:"The upstream that connects to the device; instead of to."`
+	From             Text     `json:"from,omitempty" jsonschema:"The upstream that connects to the device; instead of to. Written so, it stands for what would follow from move and commit of the flows to that upstream."`
 	Listen           Text     `json:"listen,omitempty" jsonschema:"The listener, or an address, where the flow is heard; not needed where only one listener fits."`
 	Protocol         Text     `json:"protocol,omitempty" enum:"dicom,hl7" jsonschema:"dicom or hl7; not needed where allow says it."`
 	Allow            Allow    `json:"allow,omitempty" jsonschema:"What the flow lets through; everything else is refused."`

@@ -1,0 +1,244 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cordon/policy/file"
+)
+
+// reverse is what a server brings back to a device because flows of the device ask it to: the
+// objects of a C-MOVE to the device itself, and reports of storage commitment. It becomes a flow
+// toward the device that no file holds.
+type reverse struct {
+	flow  string // that it follows from: the first of them by name
+	to    file.Text
+	at    file.Pos // of the first operation that asks for something
+	must  file.Pos // of the first that says what comes back, so that it must be able to
+	moves bool
+	mode  string   // of the strictest flow that it follows from
+	said  file.Pos // where that is said, when the flow itself says it
+	allow []*file.Node
+}
+
+// application is a server as it shows itself when it connects.
+type application struct{ certificate, ae string }
+
+func (u *Upstream) application() application {
+	return application{strings.ToLower(u.ServerName), u.AE}
+}
+
+// reverse compiles the flows toward the device that follow from its flows to servers: one for each
+// server, since nothing but certificate and AE titles tells its connections apart. A flow that is
+// written with from: stands for what would follow.
+func (c *compiler) reverse(d *deviceFile, base deviceFlows) {
+	d.doc.follows = nil
+	found := map[application]*reverse{}
+	var ways []*reverse
+	for _, name := range sortedKeys(d.y.Flows) {
+		y := d.y.Flows[name]
+		u := c.policy.Upstreams[y.To.Value]
+		if u == nil || u.Tunnel == nil || y.From.Set() || c.written(d, u) {
+			continue
+		}
+		r := found[u.application()]
+		if r == nil {
+			r = &reverse{flow: name, to: y.To}
+		}
+		if r.follow(&y, or(y.Mode, or(d.y.Mode, "shadow"))) && found[u.application()] == nil {
+			found[u.application()] = r
+			ways = append(ways, r)
+		}
+	}
+	for _, r := range ways {
+		if c.reachable(d, r) {
+			c.back(d, r, base)
+		}
+	}
+}
+
+// written tells whether the device's files have a DICOM flow from that server.
+func (c *compiler) written(d *deviceFile, u *Upstream) bool {
+	for _, y := range d.y.Flows {
+		from := c.policy.Upstreams[y.From.Value]
+		if from != nil && from.application() == u.application() && y.Protocol.Value != string(HL7) &&
+			!slices.ContainsFunc(y.Allow.Verbs, func(v file.Verb) bool { return protocolOf(v.Name) != DICOM }) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow adds what a flow of that mode asks the server to bring back, and tells whether that is
+// anything.
+func (r *reverse) follow(y *file.Flow, mode string) bool {
+	before := len(r.allow)
+	for i := range y.Allow.Verbs {
+		v := &y.Allow.Verbs[i]
+		switch {
+		case v.Name == "commit":
+			r.allow = append(r.allow, word("commit", v.At))
+		case v.Name == "move" && toSelf(v):
+			r.moves = true
+			r.allow = append(r.allow, entries(v.At, file.Entry{Key: "store", Value: returned(v)}))
+			if v.Returns.Set() && !r.must.Set() {
+				r.must = v.At
+			}
+		default:
+			continue
+		}
+		if !r.at.Set() {
+			r.at = v.At
+		}
+	}
+	if len(r.allow) == before {
+		return false
+	}
+	for _, v := range y.Allow.Verbs {
+		if v.Name == "echo" { // a way that may be tried in one direction may be in the other
+			r.allow = append(r.allow, word("echo", v.At))
+		}
+	}
+	if r.mode == "" || modes[mode] > modes[r.mode] {
+		r.mode, r.said = mode, y.Mode.At
+	}
+	return true
+}
+
+func toSelf(v *file.Verb) bool {
+	return slices.ContainsFunc(v.To.Values, func(t file.Text) bool { return t.Value == "self" })
+}
+
+// returned is what a C-MOVE returns, as store has it.
+func returned(v *file.Verb) *file.Node {
+	if !v.Returns.Set() {
+		return word("all", v.At)
+	}
+	list := &file.Node{Kind: file.List, At: v.Returns.At, Key: v.At}
+	for _, t := range v.Returns.Values {
+		list.Items = append(list.Items, word(t.Value, t.At))
+	}
+	return list
+}
+
+func word(s string, at file.Pos) *file.Node {
+	return &file.Node{Kind: file.Word, Value: s, At: at, Key: at}
+}
+
+func entries(at file.Pos, e ...file.Entry) *file.Node {
+	return &file.Node{Kind: file.Map, At: at, Key: at, Entries: e}
+}
+
+// reachable says why a server cannot bring anything back, if so. Where a policy says what comes
+// back, it must be able to; else it is a note that it does not.
+func (c *compiler) reachable(d *deviceFile, r *reverse) bool {
+	u := c.policy.Upstreams[r.to.Value]
+	at, hint, why := c.obstacle(d, u)
+	switch {
+	case why == "":
+		return true
+	case r.moves && len(d.AETitles) == 0: // allow says so
+	case r.must.Set():
+		if !at.Set() {
+			at = r.must
+		}
+		c.Errorf(at, file.MissingKey, hint, "the objects of move come back by a connection of upstream %q, and %s", u.Name, why)
+	case r.moves:
+		c.Notef(r.at, file.Remark, hint, "the objects of move do not come back through this gateway: %s", why)
+	default:
+		c.Notef(r.at, file.Remark, hint, "reports of commit come on the association of their request alone: %s", why)
+	}
+	return false
+}
+
+// obstacle says what keeps a server from connecting to a device: where in the device's file that
+// is to be mended, if there, what would mend it, and what is wrong; nothing for nothing.
+func (c *compiler) obstacle(d *deviceFile, u *Upstream) (at file.Pos, hint, why string) {
+	own := func(at file.Pos) file.Pos {
+		if at.Set() {
+			return at
+		}
+		return d.y.At
+	}
+	switch {
+	case len(d.AETitles) == 0:
+		return own(d.y.AE.At), "write ae: {titles: [...], port: 104} in the device file", "the device has no AE title"
+	case len(d.Prefixes) != 1 || !d.Prefixes[0].IsSingleIP():
+		return own(d.y.Identify.At), "give the device one address under identify.ip", "the device has no single address"
+	case d.AEPort == 0:
+		return own(d.y.AE.At), "write the device's own port under ae.port", "nothing says on which port the device listens"
+	case u.Tunnel.Kind != mtls:
+		return at, "give the upstream a tunnel, or write a flow with from:",
+			fmt.Sprintf("upstream %q has no tunnel, so nothing would prove that it is who connects", u.Name)
+	}
+	_, hint, why = c.hears(u, DICOM)
+	return at, hint, why
+}
+
+// back compiles the flow. What the flow that it follows from says besides, its timers, limits,
+// transfer syntaxes and so on, it says too.
+func (c *compiler) back(d *deviceFile, r *reverse, base deviceFlows) {
+	name := r.flow + ".return"
+	if taken, there := d.y.Flows[name]; there {
+		c.Errorf(taken.At, file.DuplicateName, "give it another name",
+			"flow %q follows from %s of flow %q, and this one has its name", name, r.at, r.flow)
+		return
+	}
+	if !isName(name) {
+		c.Errorf(d.y.Flows[r.flow].At, file.BadValue, "give the flow a shorter name", "%q cannot be the name of the flow that follows from it", name)
+		return
+	}
+	from, allow := word(r.to.Value, r.to.At), &file.Node{Kind: file.List, At: r.at, Key: r.at, Items: r.allow}
+	n := entries(r.at, file.Entry{Key: "from", Value: from}, file.Entry{Key: "allow", Value: allow})
+	if r.said.Set() {
+		n.Entries = append(n.Entries, file.Entry{Key: "mode", Value: word(r.mode, r.said)})
+	}
+	rest := without(d.doc.merged.Get("flows").Get(r.flow), "to", "listen", "allow", "protocol", "receiver", "mode")
+	n.Entries = append(n.Entries, rest.Entries...)
+	d.doc.follows = append(d.doc.follows, file.Entry{Key: name, Value: n})
+	var y file.Flow
+	file.Decode(n, &y, c.Problems)
+	c.flow(d, name, y, base)
+	if f := c.policy.flows[d.Name+"/"+name]; f != nil {
+		f.Follows = r.flow
+	}
+}
+
+// hears finds the listener where a server is heard that connects to devices: the one that its
+// upstream names, else the only one that has its certificate's name among its peers. Without one
+// it says why, and what to write; of a listener that is wrong itself it says nothing.
+func (c *compiler) hears(u *Upstream, p Protocol) (l *Listener, hint, why string) {
+	if u.Listen != "" {
+		if l = c.listeners[u.Listen]; l == nil || l.Protocol == p {
+			return l, "", ""
+		}
+	}
+	var found, others []string
+	for _, name := range sortedKeys(c.listeners) {
+		switch one := c.listeners[name]; {
+		case one.Protocol != p || one.Tunnel == nil || one.Tunnel.Kind != mtls:
+		case containsFold(one.Peers, u.ServerName):
+			found, l = append(found, name), one
+		default:
+			others = append(others, name)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return l, "", ""
+	case len(found) > 1:
+		return nil, fmt.Sprintf("write listen: and one of them for the upstream in %s", c.src.siteFile()),
+			fmt.Sprintf("it may connect to the listeners %s", strings.Join(found, ", "))
+	}
+	tunnel := u.Tunnel.Name
+	if u.Tunnel.Kind == plain {
+		tunnel = mtls
+	}
+	hint = fmt.Sprintf("add one under listeners in %s: from-%s: {address: \":2762\", protocol: %s, tunnel: %s, peers: [%s]}",
+		configName, u.Name, p, tunnel, u.ServerName)
+	if len(others) > 0 {
+		hint = fmt.Sprintf("add %s to the peers of %s in %s", u.ServerName, strings.Join(others, " or "), configName)
+	}
+	return nil, hint, fmt.Sprintf("no %s listener with a tunnel has %q among its peers", p, u.ServerName)
+}
