@@ -29,17 +29,24 @@ type Decision struct {
 
 // remedies say what would allow a unit that was refused for a reason, given what was found.
 var remedies = map[reason.Code]func(found string) string{
-	reason.DICOMAbstractSyntax: allowClass,
-	reason.DICOMSOPClass:       allowClass,
-	reason.DICOMNoContext:      allowClass,
-	reason.DICOMTransferSyntax: says("Add the transfer syntax to the flow's transfer_syntaxes (found %q)."),
-	reason.DICOMCalledAE:       says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
-	reason.DICOMCallingAE:      says("Add %s to ae.titles in the device's file, if the device may call itself so."),
-	reason.DICOMCommand:        says("Add the operation to the flow's allow list (found %q)."),
-	reason.HL7MessageType:      says("Add message: %s to the flow's allow list."),
-	reason.HL7Trigger:          says("Add message: %s to the flow's allow list."),
-	reason.HL7Sender:           says("Set identify.hl7 in the device's file to what it sends (found %q)."),
-	reason.HL7Receiver:         says("Set the flow's receiver to what the device sends (found %q)."),
+	reason.DICOMAbstractSyntax:  allowClass,
+	reason.DICOMSOPClass:        allowClass,
+	reason.DICOMNoContext:       allowClass,
+	reason.DICOMTransferSyntax:  says("Add the transfer syntax to the flow's transfer_syntaxes (found %q)."),
+	reason.DICOMCalledAE:        says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
+	reason.DICOMCallingAE:       says("Add %s to ae.titles in the device's file, if the device may call itself so."),
+	reason.DICOMCommand:         says("Add the operation to the flow's allow list (found %q)."),
+	reason.DICOMRole:            says("Add get, whose returns have %s, to the flow's allow list if the device retrieves it so; store if it sends it."),
+	reason.DICOMQueryLevel:      says("Add %s to levels of the flow's find, move or get."),
+	reason.DICOMQueryKey:        says("Add the attribute to match of the flow's find if it may be matched by, to return if it may be asked for (found %q)."),
+	reason.DICOMMoveDestination: says("Add %s to the flow's move: {to: [...]} if objects may go there."),
+	reason.DICOMAction:          says("Add the action type to actions of the service in the flow's allow list (found %q)."),
+	reason.DICOMEvent:           says("Add the event type to events of the service in the flow's allow list (found %q)."),
+	reason.DICOMGeometry:        says("Set tolerate: {geometry: true} in the flow only if the device is known to write such images (found %q)."),
+	reason.HL7MessageType:       says("Add message: %s to the flow's allow list."),
+	reason.HL7Trigger:           says("Add message: %s to the flow's allow list."),
+	reason.HL7Sender:            says("Set identify.hl7 in the device's file to what it sends (found %q)."),
+	reason.HL7Receiver:          says("Set the flow's receiver to what the device sends (found %q)."),
 }
 
 // serverRemedies are those for what a server sends to a device.

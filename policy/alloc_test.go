@@ -25,7 +25,11 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	move.MoveAE = []byte("SOMEBODY")
 	pacs := []byte("PACS2")
 	answer := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, InstanceSafe: true}
-	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true}
+	data := &dicom.DataSet{SOPClass: store.SOPClass, SOPInstance: store.SOPInstance, InstanceSafe: true, StudySafe: true, SeriesSafe: true}
+	find := command(dicom.CFindRQ, studyFind)
+	everything := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Everything}}}}
+	narrow := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100020, Match: dicom.Single}}}}
+	a, keep := associate("PACS2", "CT1", ctImage, mrImage), make([]bool, 2)
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
 	studied := *data
@@ -37,6 +41,13 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 		"Needs":           func() { s.Needs(store) },
 		"Title":           func() { s.Title(protocols.Near, move.MoveAE); s.Title(protocols.Far, pacs) },
 		"DataSet":         func() { s.DataSet(store, data, &v) },
+		"query":           func() { s.Command(find, &v); s.Needs(find); s.DataSet(find, narrow, &v) },
+		"query refused":   func() { s.Command(find, &v); s.DataSet(find, everything, &v) },
+		"Context": func() {
+			for i := range a.Contexts {
+				s.Context(a, &a.Contexts[i], keep, &v)
+			}
+		},
 		"Message":         func() { h.Message(good, &v) },
 		"Message refused": func() { h.Message(odd, &v) },
 		"Acknowledgment":  func() { h.Acknowledgment(good, &v) },

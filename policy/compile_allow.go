@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"cordon/policy/file"
@@ -72,6 +71,7 @@ func (c *compiler) fitting(f *flowFile) bool {
 		{y.Tolerate.Strays.At, "tolerate.strays", HL7},
 		{y.Tolerate.SegmentEnds.At, "tolerate.segment_ends", HL7},
 		{y.Tolerate.LetteredUID.At, "tolerate.lettered_uids", DICOM},
+		{y.Tolerate.Geometry.At, "tolerate.geometry", DICOM},
 	} {
 		if k.at.Set() && k.of != f.Protocol {
 			ok = false
@@ -86,7 +86,7 @@ func (c *compiler) allow(f *flowFile) bool {
 	if f.Protocol == HL7 {
 		return c.allowHL7(f)
 	}
-	f.dicom.lettered = f.y.Tolerate.LetteredUID.Value
+	f.dicom.lettered, f.dicom.anyGeometry = f.y.Tolerate.LetteredUID.Value, f.y.Tolerate.Geometry.Value
 	ok := c.transferSyntaxes(f)
 	for i := range f.y.Allow.Verbs {
 		v := &f.y.Allow.Verbs[i]
@@ -94,198 +94,21 @@ func (c *compiler) allow(f *flowFile) bool {
 			ok = compile(c, f, v, f.rule(v.At, fmt.Sprintf(".allow[%d]", v.Index))) && ok
 		}
 	}
+	f.dicom.spreadStorage()
 	return ok
 }
 
 // dicomVerbs compile one entry of allow each.
 var dicomVerbs = map[string]func(c *compiler, f *flowFile, v *file.Verb, rule string) bool{
-	"echo":   (*compiler).allowEcho,
-	"store":  (*compiler).allowStore,
-	"find":   (*compiler).allowFind,
-	"move":   (*compiler).allowMove,
-	"get":    (*compiler).allowGet,
-	"commit": (*compiler).allowCommit,
-	"mpps":   (*compiler).allowMPPS,
-	"print":  (*compiler).allowPrint,
-}
-
-func (c *compiler) allowEcho(f *flowFile, _ *file.Verb, rule string) bool {
-	f.dicom.allow("1.2.840.10008.1.1", operation{field: dicom.CEchoRQ, rule: rule}, nil)
-	return true
-}
-
-func (c *compiler) allowStore(f *flowFile, v *file.Verb, rule string) bool {
-	op := operation{field: dicom.CStoreRQ, rule: rule}
-	if v.All {
-		f.dicom.storeAll = &class{operations: []operation{op}}
-		return true
-	}
-	ok := true
-	for _, name := range v.Names.Values {
-		uid, known := c.uid(name, "SOP class")
-		switch {
-		case !known:
-			ok = false
-		case dict.Name(uid) != "" && !dict.IsStorage(uid):
-			ok = false
-			c.Errorf(name.At, file.BadValue, "name a SOP class whose instances are stored", "%q is not a storage SOP class", name.Value)
-		default:
-			f.dicom.allow(uid, op, nil)
-		}
-	}
-	return ok
-}
-
-// models are the query/retrieve information models and others that C-FIND may ask, each with the
-// SOP classes to find, move and get (PS3.4 §C.6, §K.6).
-var models = map[string]struct{ find, move, get string }{
-	"Study Root":         {"1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"},
-	"Patient Root":       {"1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3"},
-	"Patient/Study Only": {"1.2.840.10008.5.1.4.1.2.3.1", "1.2.840.10008.5.1.4.1.2.3.2", "1.2.840.10008.5.1.4.1.2.3.3"},
-	"Modality Worklist":  {find: "1.2.840.10008.5.1.4.31"},
-}
-
-// retrieval says how one of find, move and get is compiled.
-type retrieval struct {
-	verb  string
-	field uint16
-	of    func(model string) string
-}
-
-var (
-	finding = retrieval{"find", dicom.CFindRQ, func(m string) string { return models[m].find }}
-	moving  = retrieval{"move", dicom.CMoveRQ, func(m string) string { return models[m].move }}
-	getting = retrieval{"get", dicom.CGetRQ, func(m string) string { return models[m].get }}
-)
-
-func (c *compiler) allowFind(f *flowFile, v *file.Verb, rule string) bool {
-	return c.retrieve(f, v, finding, operation{rule: rule})
-}
-
-func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
-	op := operation{rule: rule}
-	for _, t := range v.To.Values {
-		switch {
-		case t.Value == "self" && len(f.Device.AETitles) == 0:
-			c.Errorf(t.At, file.MissingKey, "write ae: {titles: [...]} in the device file", "self is the device's AE title, and it has none")
-			return false
-		case t.Value == "self":
-			op.destinations = append(op.destinations, f.Device.AETitles...)
-		case !c.aeTitle(t):
-			return false
-		default:
-			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
-		}
-	}
-	c.returns(v)
-	return c.retrieve(f, v, moving, op)
-}
-
-func (c *compiler) allowGet(f *flowFile, v *file.Verb, rule string) bool {
-	c.returns(v)
-	c.Notef(v.At, file.NotActedOn, "", "get lets the request pass; this version refuses the objects that return on the same association")
-	return c.retrieve(f, v, getting, operation{rule: rule})
-}
-
-// returns checks names that this version does not act on.
-func (c *compiler) returns(v *file.Verb) {
-	for _, t := range v.Returns.Values {
-		c.uid(t, "SOP class")
-	}
-}
-
-func (c *compiler) retrieve(f *flowFile, v *file.Verb, r retrieval, op operation) bool {
-	wanted := v.Model.Values
-	if len(wanted) == 0 {
-		wanted = []file.Text{{Value: "Study Root", At: v.At}}
-	}
-	ok := true
-	for _, t := range wanted {
-		uid, known := c.model(t, r)
-		if ok = ok && known; !known {
-			continue
-		}
-		op.field = r.field
-		f.dicom.allow(uid, op, nil)
-		f.dicom.allow(uid, operation{field: dicom.CancelRQ, rule: op.rule}, nil)
-	}
-	return ok
-}
-
-// model finds the SOP class of a model, by the model's name or by the name or UID of the class.
-func (c *compiler) model(t file.Text, r retrieval) (uid string, ok bool) {
-	for name := range models {
-		if strings.EqualFold(name, t.Value) && r.of(name) != "" {
-			return r.of(name), true
-		}
-	}
-	if uid, ok := asUID(t.Value); ok {
-		for name := range models {
-			if uid == r.of(name) {
-				return uid, true
-			}
-		}
-	}
-	var able []string
-	for name := range models {
-		if r.of(name) != "" {
-			able = append(able, name)
-		}
-	}
-	c.Errorf(t.At, file.UnknownName, file.DidYouMean(t.Value, able), "unknown model %q of %s", t.Value, r.verb)
-	return "", false
-}
-
-func (c *compiler) allowCommit(f *flowFile, v *file.Verb, rule string) bool {
-	if f.FromServer {
-		f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NEventRQ, rule: rule}, nil)
-		return true
-	}
-	f.dicom.allow("1.2.840.10008.1.20.1", operation{field: dicom.NActionRQ, rule: rule}, nil)
-	c.Notef(v.At, file.NotActedOn, "", "commit lets the request pass; this version refuses the server's report on the same association")
-	return true
-}
-
-func (c *compiler) allowMPPS(f *flowFile, _ *file.Verb, rule string) bool {
-	for _, field := range []uint16{dicom.NCreateRQ, dicom.NSetRQ} {
-		f.dicom.allow("1.2.840.10008.3.1.2.3.3", operation{field: field, rule: rule}, nil)
-	}
-	return true
-}
-
-// Print management (PS3.4 §H.3): meta SOP classes, whose commands name one of their members, and
-// optional classes.
-var (
-	printMeta = map[string][]string{
-		"1.2.840.10008.5.1.1.9":  {filmSession, filmBox, "1.2.840.10008.5.1.1.4", printer},   // grayscale image box
-		"1.2.840.10008.5.1.1.18": {filmSession, filmBox, "1.2.840.10008.5.1.1.4.1", printer}, // colour image box
-	}
-	printOptions = []string{
-		"1.2.840.10008.5.1.1.14",     // Print Job
-		"1.2.840.10008.5.1.1.15",     // Basic Annotation Box
-		"1.2.840.10008.5.1.1.16",     // Printer
-		"1.2.840.10008.5.1.1.16.376", // Printer Configuration Retrieval
-		"1.2.840.10008.5.1.1.23",     // Presentation LUT
-	}
-	printFields = []uint16{dicom.NCreateRQ, dicom.NSetRQ, dicom.NActionRQ, dicom.NDeleteRQ, dicom.NGetRQ}
-)
-
-const (
-	filmSession = "1.2.840.10008.5.1.1.1"
-	filmBox     = "1.2.840.10008.5.1.1.2"
-	printer     = "1.2.840.10008.5.1.1.16"
-)
-
-func (c *compiler) allowPrint(f *flowFile, _ *file.Verb, rule string) bool {
-	for _, field := range printFields {
-		for meta, members := range printMeta {
-			f.dicom.allow(meta, operation{field: field, rule: rule}, members)
-		}
-		for _, uid := range printOptions {
-			f.dicom.allow(uid, operation{field: field, rule: rule}, nil)
-		}
-	}
-	return true
+	"echo":       (*compiler).allowEcho,
+	"store":      (*compiler).allowStore,
+	"find":       (*compiler).allowFind,
+	"move":       (*compiler).allowMove,
+	"get":        (*compiler).allowGet,
+	"commit":     (*compiler).allowCommit,
+	"mpps":       (*compiler).allowMPPS,
+	"print":      (*compiler).allowPrint,
+	"normalized": (*compiler).allowNormalized,
 }
 
 // transferSyntaxes compiles the list of transfer syntaxes.
@@ -332,43 +155,35 @@ func (c *compiler) uid(t file.Text, what string) (string, bool) {
 	}
 	hint := "write its name as in DICOM PS3.6, or its UID"
 	if near := dict.Suggest(t.Value); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %q?", near[0])
-		if len(near) > 1 {
-			hint = "did you mean one of: " + strings.Join(near, ", ") + "?"
-		}
+		hint = didYouMean(near)
 	}
 	c.Errorf(t.At, file.UnknownName, hint, "unknown %s %q", what, t.Value)
 	return "", false
 }
 
-// allowHL7 compiles message types.
-func (c *compiler) allowHL7(f *flowFile) bool {
-	f.hl7.tolerance = f.tolerance()
-	ok := true
-	for i := range f.y.Allow.Verbs {
-		v := &f.y.Allow.Verbs[i]
-		for _, t := range v.Names.Values {
-			code, event, found := strings.Cut(t.Value, "^")
-			if !found || !isCode([]byte(code)) || event != "*" && !isCode([]byte(event)) {
-				ok = false
-				c.Errorf(t.At, file.BadValue, "write type and trigger event, such as ORU^R01, or ORU^* for any event", "%q is not a message type", t.Value)
-				continue
+// attributes returns the tags of data elements by name, nil for a key that is not there.
+func (c *compiler) attributes(names file.Texts) (tags []dicom.Tag, ok bool) {
+	ok = true
+	for _, t := range names.Values {
+		tag, known := dict.Tag(t.Value)
+		if !known {
+			ok = false
+			hint := "write its name as in DICOM PS3.6, such as Patient ID"
+			if near := dict.SuggestTag(t.Value); len(near) > 0 {
+				hint = didYouMean(near)
 			}
-			if _, known := slices.BinarySearch(messageCodes, code); !known && code[0] != 'Z' {
-				c.Notef(t.At, file.Remark, file.DidYouMean(code, slices.Clone(messageCodes)), "HL7 table 0076 has no message type %q", code)
-			}
-			f.hl7.add(code, event, f.rule(v.At, fmt.Sprintf(".allow[%d]", v.Index)))
+			c.Errorf(t.At, file.UnknownName, hint, "unknown attribute %q", t.Value)
+			continue
 		}
+		tags = append(tags, dicom.Tag(tag))
 	}
-	return ok
+	return tags, ok
 }
 
-// messageCodes is HL7 table 0076, message types, in order.
-var messageCodes = strings.Fields(`
-ACK ADR ADT BAR BPS BRP BRT BTS CCF CCI CCM CCQ CCR CCU CNQ CQU CRM CSU DBC DBU DEL DEO DER DET DFT
-DOC DPR DRC DRG DSR EAC EAN EAR EDR EHC EQQ ERP ESR ESU INR INU LSR LSU MCF MDM MFD MFK MFN MFQ MFR
-NMD NMQ NMR OMB OMD OMG OMI OML OMN OMP OMQ OMS OPL OPR OPU ORA ORB ORD ORF ORG ORI ORL ORM ORN ORP
-ORR ORS ORU ORX OSM OSQ OSR OSU OUL PEX PGL PIN PMU PPG PPP PPR PPT PPV PRR PTR QBP QCK QCN QRY QSB
-QSX QVR RAR RAS RCI RCL RDE RDR RDS RDY REF RER RGR RGV ROR RPA RPI RPL RPR RQA RQC RQI RQP RRA RRD
-RRE RRG RRI RSP RTB SCN SDN SDR SIU SLN SLR SMD SPQ SQM SQR SRM SRR SSR SSU STC STI SUR TBR TCR TCU
-UDM VQQ VTQ VXQ VXR VXU VXX`)
+// didYouMean is a hint with the names that were probably meant.
+func didYouMean(near []string) string {
+	if len(near) == 1 {
+		return fmt.Sprintf("did you mean %q?", near[0])
+	}
+	return "did you mean one of: " + strings.Join(near, ", ") + "?"
+}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strconv"
 
 	"cordon/protocols"
 	"cordon/protocols/dicom"
@@ -12,30 +13,39 @@ import (
 // dicomRules is what a flow allows in DICOM: for each abstract syntax the operations on it.
 type dicomRules struct {
 	classes map[string]*class // by abstract syntax UID
-	// storeAll is the class of every storage SOP class that the dictionary knows, when the flow
-	// says store: all.
-	storeAll *class
+	// storage is the class of every storage SOP class that the dictionary knows and classes has
+	// not; nil where only those of classes are allowed.
+	storage *class
 
 	transfer     map[string]bool // transfer syntaxes by UID; nil: all known but deflated ones
 	transferRule string
 
-	lettered bool // UIDs with letters in them pass
+	lettered    bool // UIDs with letters in them pass
+	anyGeometry bool // images pass whose Pixel Data does not fit what they say of it
 }
 
 // class is what may be done on presentation contexts of one abstract syntax.
 type class struct {
+	rule       string // the first that allows something of it
 	operations []operation
-	// members are the SOP classes that commands may name besides the abstract syntax itself,
-	// which is then a meta SOP class (PS3.4 §H.3).
-	members []string
+	// members are the operations on SOP classes that commands may name besides the abstract
+	// syntax itself, which is then a meta SOP class (PS3.4 §H.3) or shares its instances.
+	members map[string][]operation
+	// The roles that whoever requested the association may have (PS3.7 §D.3.3.4).
+	scu, scp bool
 }
 
-// operation allows one DIMSE request from the side that connected. Its response comes with it.
+// operation allows one DIMSE request. Its response comes with it. Near is the side that requested
+// the association.
 type operation struct {
-	field uint16 // Command Field (0000,0100)
-	rule  string
-	// destinations are the AE titles that C-MOVE may name; empty for every other command.
+	field  uint16         // Command Field (0000,0100)
+	from   protocols.Side // who sends it
+	within uint16         // Command Field of the request that it is a sub-operation of; 0: of none
+	types  []uint16       // action or event types; nil: any
+	// destinations are the AE titles that C-MOVE may name.
 	destinations []string
+	query        *query // what its identifier may ask; nil: anything, unread
+	rule         string
 }
 
 // class returns what may be done with an abstract syntax, nil for nothing.
@@ -43,8 +53,8 @@ func (r *dicomRules) class(abstract string) *class {
 	if c := r.classes[abstract]; c != nil {
 		return c
 	}
-	if r.storeAll != nil && dict.IsStorage(abstract) {
-		return r.storeAll
+	if r.storage != nil && dict.IsStorage(abstract) {
+		return r.storage
 	}
 	return nil
 }
@@ -56,17 +66,72 @@ func (r *dicomRules) takes(transfer string) bool {
 	return dict.IsTransferSyntax(transfer) && !deflated[transfer]
 }
 
-// allow adds an operation on an abstract syntax. The rule that comes first decides.
-func (r *dicomRules) allow(abstract string, op operation, members []string) {
+// allow adds an operation on an abstract syntax. Of several that allow the same the first decides.
+func (r *dicomRules) allow(abstract string, op operation) {
+	c := r.entry(abstract)
+	c.admit(&op)
+	c.operations = append(c.operations, op)
+}
+
+// allowNamed adds an operation whose command names another SOP class than its abstract syntax.
+func (r *dicomRules) allowNamed(abstract, named string, op operation) {
+	c := r.entry(abstract)
+	c.admit(&op)
+	if c.members == nil {
+		c.members = map[string][]operation{}
+	}
+	c.members[named] = append(c.members[named], op)
+}
+
+// allowStorage adds an operation on every storage SOP class that the dictionary knows.
+func (r *dicomRules) allowStorage(op operation) {
+	if r.storage == nil {
+		r.storage = &class{}
+	}
+	r.storage.admit(&op)
+	r.storage.operations = append(r.storage.operations, op)
+}
+
+// spreadStorage gives storage SOP classes that have rules of their own what all of them have. It
+// is called once, when all operations were added.
+func (r *dicomRules) spreadStorage() {
+	if r.storage == nil {
+		return
+	}
+	for abstract, c := range r.classes {
+		if !dict.IsStorage(abstract) {
+			continue
+		}
+		for i := range r.storage.operations {
+			c.admit(&r.storage.operations[i])
+		}
+		c.operations = append(c.operations, r.storage.operations...)
+	}
+}
+
+func (r *dicomRules) entry(abstract string) *class {
 	if r.classes == nil {
 		r.classes = map[string]*class{}
 	}
 	c := r.classes[abstract]
 	if c == nil {
-		c = &class{members: members}
+		c = &class{}
 		r.classes[abstract] = c
 	}
-	c.operations = append(c.operations, op)
+	return c
+}
+
+// admit notes the rule and the role that an operation needs. An SCP sends event reports and is
+// sent everything else.
+func (c *class) admit(op *operation) {
+	if c.rule == "" {
+		c.rule = op.rule
+	}
+	if near, report := op.from == protocols.Near, op.field == dicom.NEventRQ; near != report {
+		c.scu = true
+	} else {
+		c.scp = true
+	}
 }
 
 const applicationContext = "1.2.840.10008.3.1.1.1" // PS3.7 §A.2.1
@@ -81,14 +146,21 @@ func (p *program) association(a *dicom.Association, v *protocols.Verdict) {
 	}
 }
 
-// context judges a presentation context and takes the transfer syntaxes away that the flow does
-// not allow.
+// context judges a presentation context, and takes the transfer syntaxes and roles away that the
+// flow does not allow.
 func (p *program) context(pc *dicom.PresentationContext, keep []bool, v *protocols.Verdict) {
 	abstract := string(pc.Abstract)
 	v.Found.Set(className(abstract))
 	c := p.dicom.class(abstract)
 	if c == nil {
 		v.Refuse(reason.DICOMAbstractSyntax, p.allowRule)
+		return
+	}
+	if !pc.HasRole {
+		pc.SCU, pc.SCP = true, false // PS3.7 §D.3.3.4
+	}
+	if pc.SCU, pc.SCP = pc.SCU && c.scu, pc.SCP && c.scp; !pc.SCU && !pc.SCP {
+		v.Refuse(reason.DICOMRole, c.rule)
 		return
 	}
 	kept := false
@@ -100,19 +172,18 @@ func (p *program) context(pc *dicom.PresentationContext, keep []bool, v *protoco
 		v.Refuse(reason.DICOMTransferSyntax, p.dicom.transferRule)
 		return
 	}
-	v.Rule = c.operations[0].rule
+	v.Rule = c.rule
 }
 
-// request judges a DIMSE request. The side that connected is the SCU; what would make the other
-// side one (returns of C-GET, reports of storage commitment) is not allowed yet.
+// request judges a DIMSE request.
 func (p *program) request(c *dicom.Command, v *protocols.Verdict) {
 	if !p.dicom.safe(c.InstanceSafe, c.SOPInstance) {
 		v.Refuse(reason.DICOMUID, ruleUID)
 		return
 	}
+	v.Found.Set(className(c.Abstract))
 	cl := p.dicom.class(c.Abstract)
 	if cl == nil {
-		v.Found.Set(className(c.Abstract))
 		v.Refuse(reason.DICOMAbstractSyntax, p.allowRule)
 		return
 	}
@@ -121,49 +192,108 @@ func (p *program) request(c *dicom.Command, v *protocols.Verdict) {
 		v.Refuse(reason.DICOMTransferSyntax, p.dicom.transferRule)
 		return
 	}
-	op := cl.operation(c)
-	if op == nil || c.From != protocols.Near {
-		v.Found.Set(className(c.Abstract))
-		v.Refuse(reason.DICOMCommand, p.allowRule)
+	operations, named := cl.on(c)
+	if !named {
+		v.Refuse(reason.DICOMSOPClass, cl.rule)
 		return
 	}
-	if !cl.speaksOf(c) {
-		v.Refuse(reason.DICOMSOPClass, op.rule)
-		return
-	}
-	v.Found.Set(className(c.Abstract))
-	if len(op.destinations) > 0 && !titled(op.destinations, c.MoveAE) {
-		v.Found.Set("")
-		v.Found.AppendBytes(c.MoveAE)
-		v.Refuse(reason.DICOMCommand, op.rule)
-		return
-	}
-	v.Rule = op.rule
-}
-
-func (cl *class) operation(c *dicom.Command) *operation {
-	for i := range cl.operations {
-		if cl.operations[i].field == c.Field {
-			return &cl.operations[i]
+	code, rule := reason.DICOMCommand, p.allowRule
+	for i := range operations {
+		op := &operations[i]
+		if !op.is(c) {
+			continue
+		}
+		no := op.refuses(c)
+		if no == "" {
+			v.Rule = op.rule
+			return
+		}
+		if code == reason.DICOMCommand {
+			code, rule = no, op.rule
 		}
 	}
-	return nil
+	found(c, code, v)
+	v.Refuse(code, rule)
 }
 
-// speaksOf tells whether the SOP class that a command names belongs to its presentation context.
-// C-CANCEL names none (PS3.7 §9.3.2.3).
-func (cl *class) speaksOf(c *dicom.Command) bool {
+// on returns the operations on the SOP class that a command names, and whether it may be named on
+// its presentation context at all. C-CANCEL names none (PS3.7 §9.3.2.3).
+func (cl *class) on(c *dicom.Command) (operations []operation, named bool) {
 	if c.SOPClass == nil {
-		return c.Field == dicom.CancelRQ
+		return cl.operations, c.Field == dicom.CancelRQ
 	}
-	return string(c.SOPClass) == c.Abstract ||
-		slices.ContainsFunc(cl.members, func(m string) bool { return m == string(c.SOPClass) })
+	if string(c.SOPClass) == c.Abstract {
+		return cl.operations, true
+	}
+	operations, named = cl.members[string(c.SOPClass)]
+	return operations, named
+}
+
+// is tells whether an operation is the one that a request asks for.
+func (op *operation) is(c *dicom.Command) bool {
+	return op.field == c.Field && op.from == c.From && op.within == c.Within
+}
+
+// refuses returns why an operation does not allow a request that asks for it, "" when it does.
+func (op *operation) refuses(c *dicom.Command) reason.Code {
+	switch {
+	case c.Field == dicom.CMoveRQ && !slices.ContainsFunc(op.destinations, func(d string) bool { return d == string(c.MoveAE) }):
+		return reason.DICOMMoveDestination
+	case op.types == nil || slices.Contains(op.types, c.TypeID):
+		return ""
+	case c.Field == dicom.NEventRQ:
+		return reason.DICOMEvent
+	}
+	return reason.DICOMAction
+}
+
+// found says what of a command was refused.
+func found(c *dicom.Command, code reason.Code, v *protocols.Verdict) {
+	var digits [5]byte
+	switch code {
+	case reason.DICOMMoveDestination:
+		v.Found.Set("")
+		v.Found.AppendBytes(c.MoveAE)
+	case reason.DICOMAction, reason.DICOMEvent:
+		v.Found.Append(", type ")
+		v.Found.AppendBytes(strconv.AppendUint(digits[:0], uint64(c.TypeID), 10))
+	}
 }
 
 // response judges the answer to a request that was allowed; the conversation has matched the two.
+// What it says of action and event types must be what a request may have said.
 func (p *program) response(c *dicom.Command, v *protocols.Verdict) {
 	if !p.dicom.safe(c.InstanceSafe, c.SOPInstance) {
 		v.Refuse(reason.DICOMUID, ruleUID)
+		return
+	}
+	if c.TypeID == 0 || c.Field != dicom.NActionRSP && c.Field != dicom.NEventRSP {
+		return
+	}
+	asked := *c
+	asked.From, asked.Within = c.From.Other(), 0
+	if asked.Field = dicom.NActionRQ; c.Field == dicom.NEventRSP {
+		asked.Field = dicom.NEventRQ
+	}
+	if asked.SOPClass == nil {
+		return // it is optional in a response, and which class it is about is not known
+	}
+	cl := p.dicom.class(c.Abstract)
+	if cl == nil {
+		return
+	}
+	operations, _ := cl.on(&asked)
+	code := reason.Code("")
+	for i := range operations {
+		if op := &operations[i]; op.is(&asked) {
+			if code = op.refuses(&asked); code == "" {
+				return
+			}
+		}
+	}
+	if code != "" {
+		found(c, code, v)
+		v.Refuse(code, cl.rule)
 	}
 }
 
@@ -171,27 +301,4 @@ func (p *program) response(c *dicom.Command, v *protocols.Verdict) {
 // one with letters where the flow tolerates them.
 func (p *dicomRules) safe(valid bool, uid []byte) bool {
 	return valid || p.lettered && dicom.LetteredUID(uid)
-}
-
-// needs says how far into a data set the rules look. Only stored objects carry what names files
-// and folders; the identifiers of queries do not.
-func (p *program) needs(c *dicom.Command) dicom.Tag {
-	if c.Field == dicom.CStoreRQ {
-		return dicom.TagStudyInstanceUID
-	}
-	return 0
-}
-
-// dataSet judges the first elements of a stored object. Its command and it must name the same:
-// a server may act on either.
-func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
-	switch {
-	case d.Fault != nil:
-		v.Refuse(d.Fault.Reason, ruleDataSet)
-	case !p.dicom.safe(d.InstanceSafe, d.SOPInstance) || !p.dicom.safe(d.StudySafe, d.StudyInstance):
-		v.Refuse(reason.DICOMUID, ruleUID)
-	case d.SOPClass != nil && string(d.SOPClass) != string(c.SOPClass),
-		d.SOPInstance != nil && string(d.SOPInstance) != string(c.SOPInstance):
-		v.Refuse(reason.DICOMUIDMismatch, ruleMismatch)
-	}
 }

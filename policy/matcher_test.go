@@ -146,7 +146,7 @@ func TestOperationsAgainstWalk(t *testing.T) {
 		for i := range verbs {
 			for k := range verbs {
 				c := command(verbs[k].field, verbs[i].class)
-				c.MoveAE = []byte("CT1")
+				c.MoveAE, c.TypeID = []byte("CT1"), 1
 				var v protocols.Verdict
 				s.Command(c, &v)
 				want := has[i] && verbs[i].field == verbs[k].field

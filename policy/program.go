@@ -40,6 +40,7 @@ type program struct {
 const (
 	ruleUID        = "built-in PS3.5 §9.1"
 	ruleMismatch   = "built-in PS3.4 §B.2.3"
+	ruleImage      = "built-in PS3.3 §C.7.6.3"
 	ruleDataSet    = "built-in PS3.5 §7"
 	ruleVersion    = "built-in PS3.8 §9.3.2"
 	ruleContext    = "built-in PS3.7 §A.2.1"

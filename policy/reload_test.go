@@ -24,7 +24,7 @@ func TestAMessageEndsUnderTheRulesItBeganWith(t *testing.T) {
 		s.Command(c, v)
 		return v
 	}
-	wrong := &dicom.DataSet{SOPClass: []byte(mrImage), InstanceSafe: true, StudySafe: true}
+	wrong := &dicom.DataSet{SOPClass: []byte(mrImage), InstanceSafe: true, StudySafe: true, SeriesSafe: true}
 	unsafe := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, Transfer: explicitLE}
 
 	first := command(dicom.CStoreRQ, ctImage)

@@ -299,8 +299,8 @@ func TestCommand(t *testing.T) {
 		{"D19: cancel", "10.0.0.1", "PACS2", with(command(dicom.CancelRQ, studyFind), func(c *dicom.Command) { c.SOPClass = nil }), allowed},
 		{"D19: move to itself", "10.0.0.1", "PACS2", with(command(dicom.CMoveRQ, studyMove), func(c *dicom.Command) { c.MoveAE = []byte("CT1B") }), allowed.about("", "archive.allow[3]")},
 		{"D19: move elsewhere", "10.0.0.1", "PACS2", with(command(dicom.CMoveRQ, studyMove), func(c *dicom.Command) { c.MoveAE = []byte("THIEF") }),
-			refused(reason.DICOMCommand).about("THIEF", "archive.allow[3]")},
-		{"move to nobody", "10.0.0.1", "PACS2", command(dicom.CMoveRQ, studyMove), refused(reason.DICOMCommand)},
+			refused(reason.DICOMMoveDestination).about("THIEF", "archive.allow[3]")},
+		{"move to nobody", "10.0.0.1", "PACS2", command(dicom.CMoveRQ, studyMove), refused(reason.DICOMMoveDestination)},
 		{"a class not allowed", "10.0.0.1", "PACS2", command(dicom.CStoreRQ, mrImage), refused(reason.DICOMAbstractSyntax).about("MR Image Storage", "archive.allow")},
 		{"an operation not allowed on the class", "10.0.0.1", "PACS2", command(dicom.CFindRQ, ctImage), refused(reason.DICOMCommand).about("CT Image Storage", "archive.allow")},
 		{"another flow's operation", "10.0.0.1", "RIS", command(dicom.CStoreRQ, ctImage), refused(reason.DICOMAbstractSyntax)},
@@ -352,7 +352,8 @@ func TestResponse(t *testing.T) {
 
 func TestDataSet(t *testing.T) {
 	good := dicom.DataSet{
-		SOPClass: []byte(ctImage), SOPInstance: []byte("1.2.3"), StudyInstance: []byte("1.2"), InstanceSafe: true, StudySafe: true,
+		SOPClass: []byte(ctImage), SOPInstance: []byte("1.2.3"), StudyInstance: []byte("1.2"), SeriesInstance: []byte("1.2.1"),
+		InstanceSafe: true, StudySafe: true, SeriesSafe: true,
 	}
 	for _, tt := range []struct {
 		name   string
@@ -366,6 +367,7 @@ func TestDataSet(t *testing.T) {
 		{"an empty instance", func(d *dicom.DataSet) { d.SOPInstance = []byte{} }, refused(reason.DICOMUIDMismatch)},
 		{"an instance that is a path", func(d *dicom.DataSet) { d.InstanceSafe = false }, refused(reason.DICOMUID)},
 		{"a study that is a path", func(d *dicom.DataSet) { d.StudySafe = false }, refused(reason.DICOMUID)},
+		{"a series that is a path", func(d *dicom.DataSet) { d.SeriesSafe = false }, refused(reason.DICOMUID)},
 		{"cannot be read", func(d *dicom.DataSet) { d.Fault = &protocols.Malformed{Reason: reason.DICOMDataSet} }, refused(reason.DICOMDataSet).about("", "PS3.5 §7")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -373,19 +375,12 @@ func TestDataSet(t *testing.T) {
 			c := command(dicom.CStoreRQ, ctImage)
 			var v protocols.Verdict
 			s.Command(c, &v)
-			if s.Needs(c) != dicom.TagStudyInstanceUID {
-				t.Error("a stored object is looked at up to its Study Instance UID")
-			}
 			d := good
 			tt.change(&d)
 			v.Reset(protocols.Near)
 			s.DataSet(c, &d, &v)
 			tt.want.check(t, &v)
 		})
-	}
-	s := begun(t, NewStore(site(t, ct1)), "10.0.0.1", "PACS2", "CT1")
-	if n := s.Needs(command(dicom.CFindRQ, studyFind)); n != 0 {
-		t.Errorf("an identifier is looked at up to %08X", n)
 	}
 }
 

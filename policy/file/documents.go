@@ -199,6 +199,7 @@ type Tolerate struct {
 	Strays      Bool `json:"strays,omitempty" jsonschema:"CR, LF and spaces between MLLP blocks."`
 	SegmentEnds Bool `json:"segment_ends,omitempty" jsonschema:"Segments that end with LF, or CR and LF."`
 	LetteredUID Bool `json:"lettered_uids,omitempty" jsonschema:"DICOM UIDs whose components have letters, as some old systems make them."`
+	Geometry    Bool `json:"geometry,omitempty" jsonschema:"DICOM images whose Pixel Data does not fit what they say of it."`
 
 	At Pos `json:"-"`
 }

@@ -37,6 +37,12 @@ type Int struct {
 	At    Pos
 }
 
+// Ints is one number or a list of them.
+type Ints struct {
+	Values []Int
+	At     Pos
+}
+
 // Bool is true or false.
 type Bool struct {
 	Value bool
@@ -70,6 +76,7 @@ type Refs struct {
 func (t Text) Set() bool     { return t.At.Set() }
 func (t Texts) Set() bool    { return t.At.Set() }
 func (t Int) Set() bool      { return t.At.Set() }
+func (t Ints) Set() bool     { return t.At.Set() }
 func (t Bool) Set() bool     { return t.At.Set() }
 func (t Duration) Set() bool { return t.At.Set() }
 func (t Size) Set() bool     { return t.At.Set() }
@@ -122,6 +129,23 @@ func (t *Int) read(n *Node, p *Problems) {
 		return
 	}
 	*t = Int{int(v), n.At}
+}
+
+func (t *Ints) read(n *Node, p *Problems) {
+	items := []*Node{n}
+	if n.Kind == List {
+		items = n.Items
+	}
+	t.At = n.At
+	for _, item := range items {
+		var one Int
+		if one.read(item, p); one.Set() {
+			t.Values = append(t.Values, one)
+		}
+	}
+	if n.Kind == List && len(n.Items) == 0 {
+		p.Errorf(n.place(), BadValue, "write at least one number, or leave the key out", "the list is empty")
+	}
 }
 
 func (t *Bool) read(n *Node, p *Problems) {

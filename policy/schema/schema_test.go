@@ -140,27 +140,52 @@ func verb(text func(string) *jsonschema.Schema, orList func(*jsonschema.Schema) 
 		MinProperties: jsonschema.Ptr(1), MaxProperties: jsonschema.Ptr(1),
 		AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
 	}
-	for _, v := range file.Verbs {
-		keys, needs, alone := v.Keys()
-		if alone {
+	for i := range file.Verbs {
+		v := &file.Verbs[i]
+		if v.Alone {
 			words = append(words, v.Name)
 		}
 		switch {
-		case len(keys) > 0:
-			o := &jsonschema.Schema{
-				Type: "object", Properties: map[string]*jsonschema.Schema{}, Required: needs,
-				AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}}, Description: v.Means,
-			}
-			for _, k := range keys {
-				o.Properties[k] = orList(text(""))
-			}
-			maps.Properties[v.Name] = o
-		case !alone:
+		case len(v.Keys) > 0:
+			maps.Properties[v.Name] = verbKeys(v, text, orList)
+		case v.Names:
 			maps.Properties[v.Name] = orList(text(""))
 			maps.Properties[v.Name].Description = v.Means
 		}
 	}
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Enum: words}, maps}}
+}
+
+// verbKeys is the schema of what a verb with keys takes.
+func verbKeys(v *file.VerbForm, text func(string) *jsonschema.Schema, orList func(*jsonschema.Schema) *jsonschema.Schema) *jsonschema.Schema {
+	o := &jsonschema.Schema{
+		Type: "object", Properties: map[string]*jsonschema.Schema{},
+		AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}}, Description: v.Means,
+	}
+	zero := 0.0
+	for _, k := range v.Keys {
+		one := text("")
+		switch {
+		case k.Kind == file.KeyBool:
+			one = &jsonschema.Schema{Type: "boolean"}
+		case k.Kind == file.KeyInts:
+			one = orList(&jsonschema.Schema{Type: "integer", Minimum: &zero})
+		case len(k.Enum) > 0:
+			one = &jsonschema.Schema{Type: "string"}
+			for _, e := range k.Enum {
+				one.Enum = append(one.Enum, e)
+			}
+			one = orList(one)
+		default:
+			one = orList(one)
+		}
+		one.Description = k.Means
+		o.Properties[k.Name] = one
+		if k.Must {
+			o.Required = append(o.Required, k.Name)
+		}
+	}
+	return o
 }
 
 // validate holds the documents of a file against the schema of its kind.

@@ -66,6 +66,12 @@ const (
 	DICOMLateCancel         Code = "dicom.late-cancel"
 	DICOMMoveDestination    Code = "dicom.move-destination"
 	DICOMPeerRejected       Code = "dicom.peer-rejected"
+	DICOMQueryLevel         Code = "dicom.query-level"
+	DICOMQueryKey           Code = "dicom.query-key"
+	DICOMQueryEverything    Code = "dicom.query-everything"
+	DICOMAction             Code = "dicom.action"
+	DICOMEvent              Code = "dicom.event"
+	DICOMGeometry           Code = "dicom.geometry"
 
 	HL7Framing     Code = "hl7.framing"
 	HL7TooLong     Code = "hl7.too-long"
@@ -104,6 +110,8 @@ const (
 	statusUnderstand    = 0xC000 // Error: Cannot understand
 	statusResources     = 0xA700 // Refused: Out of resources
 	statusDestination   = 0xA801 // Refused: Move Destination unknown (PS3.4 C.4.2.1.5)
+	statusNoSuchEvent   = 0x0113 // Failure: No such event type (PS3.7 10.1.1.1.8)
+	statusNoSuchAction  = 0x0123 // Failure: No such action type (PS3.7 10.1.4.1.10)
 )
 
 var registry = []Info{
@@ -244,7 +252,7 @@ var registry = []Info{
 		Do: "Report it to the maker of the software that sent it.", Abort: abortUnspecified},
 	{Code: DICOMStatus, Meaning: "A response carries a status that its operation does not have.",
 		Do: "Report it to the maker of the software that sent it.", Abort: abortValue},
-	{Code: DICOMRole, Meaning: "A request came from the side that did not negotiate the role for it: an SCP asked for what only an SCU asks, or the other way round.",
+	{Code: DICOMRole, Meaning: "A side proposed a role, SCU or SCP, that the flow does not allow for the SOP class, or sent a request that only the other role sends.",
 		Do: "Let the side that opens the association propose the role (SCP/SCU role selection), as C-GET needs it; or report it to the maker of the software that sent it.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized},
 	{Code: DICOMWindow, Meaning: "A request came while as many as were negotiated (asynchronous operations window) still waited for their responses.", Transient: true,
@@ -257,6 +265,25 @@ var registry = []Info{
 		Abort: abortUnspecified, Status: statusDestination},
 	{Code: DICOMPeerRejected, Meaning: "The server rejected the association itself; Cordon passed its answer on.",
 		Do: "Ask the server's administrator to admit the device's AE title."},
+
+	{Code: DICOMQueryLevel, Meaning: "The query or retrieval is at a level that the flow does not allow.",
+		Do:    "Add the level to levels of the flow's find, move or get if the device needs it.",
+		Abort: abortUnspecified, Status: statusNotAuthorized},
+	{Code: DICOMQueryKey, Meaning: "The query matches by an attribute, or asks for one, that the flow does not allow.",
+		Do:    "Add the attribute to match or return of the flow's find if the device needs it.",
+		Abort: abortUnspecified, Status: statusNotAuthorized},
+	{Code: DICOMQueryEverything, Meaning: "The query matches by nothing that servers must heed, so it asks for everything; or the retrieval names nothing.",
+		Do:    "Have the user narrow the search, by patient, study or date; or set everything: true in the flow's find.",
+		Abort: abortUnspecified, Status: statusNotAuthorized},
+	{Code: DICOMAction, Meaning: "The flow does not allow this action type of N-ACTION.",
+		Do:    "Add the action type to actions of the flow's normalized service if the device needs it.",
+		Abort: abortUnspecified, Status: statusNoSuchAction},
+	{Code: DICOMEvent, Meaning: "The flow does not allow this event type of N-EVENT-REPORT.",
+		Do:    "Add the event type to events of the flow's normalized service if the device needs it.",
+		Abort: abortUnspecified, Status: statusNoSuchEvent},
+	{Code: DICOMGeometry, Meaning: "The image cannot be what it says: its Pixel Data is shorter than rows, columns, bits and frames make it, or its RLE header leads out of it.",
+		Do:    "Treat the sender as suspect; tolerate geometry in the flow only for a device that is known to write such images.",
+		Abort: abortValue, Status: statusUnderstand},
 
 	{Code: HL7Framing, Meaning: "The bytes are not an MLLP block: VT, message, FS, CR.",
 		Do: "Look at what is connected there; let the policy tolerate stray bytes between blocks if the device sends them."},

@@ -41,7 +41,7 @@ func init() {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		e := &entry{uid: f[0], name: f[1], kind: f[2], retired: f[3] != "", keyword: f[4]}
 		byUID[e.uid] = e
-		for _, n := range []string{e.name, e.keyword} {
+		for _, n := range []string{e.name, e.keyword, strings.TrimSuffix(e.name, " SOP Class")} {
 			index(fold(n), e)
 		}
 		if e.retired {
@@ -69,7 +69,7 @@ func Name(uid string) string {
 }
 
 // UID returns the UID that a name or keyword of the standard stands for, in upper or lower case:
-// "CT Image Storage", "CTImageStorage". A retired one may carry "(Retired)", and a transfer syntax
+// "CT Image Storage", "CTImageStorage"; " SOP Class" at a name's end may be left out. A retired one may carry "(Retired)", and a transfer syntax
 // what the standard says after its name's colon.
 func UID(name string) (string, bool) {
 	e := byName[fold(name)]

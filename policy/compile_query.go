@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"cordon/policy/file"
+	"cordon/protocols/dicom"
+)
+
+// model is an information model that C-FIND, C-MOVE and C-GET work on, with the SOP class of each
+// (PS3.4 §C.6, §K.6, §Y.6 and others). An empty one does not exist.
+type model struct {
+	name            string
+	find, move, get string
+	levels          []string // from the highest; none where the model has none
+	// heed are the keys that every server must match by: unique and required ones. A query that
+	// matches by none of them asks for everything.
+	heed []dicom.Tag
+	// archive says that everything is too much to ask unless the policy says otherwise: the other
+	// models hold what is scheduled, or no patients.
+	archive bool
+}
+
+var (
+	patientLevels = []string{"PATIENT", "STUDY", "SERIES", "IMAGE"}
+
+	// archiveKeys are the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1.
+	archiveKeys = []dicom.Tag{
+		0x00080018, // SOP Instance UID
+		0x00080020, // Study Date
+		0x00080030, // Study Time
+		0x00080050, // Accession Number
+		0x00080060, // Modality, of a series
+		0x00100010, // Patient's Name
+		0x00100020, // Patient ID
+		0x0020000D, // Study Instance UID
+		0x0020000E, // Series Instance UID
+		0x00200010, // Study ID
+		0x00200011, // Series Number
+		0x00200013, // Instance Number
+	}
+
+	// worklistKeys are the required keys of PS3.4 §K.6.1.2.2.
+	worklistKeys = []dicom.Tag{
+		0x00080060, // Modality
+		0x00100010, // Patient's Name
+		0x00100020, // Patient ID
+		0x00400001, // Scheduled Station AE Title
+		0x00400002, // Scheduled Procedure Step Start Date
+		0x00400003, // Scheduled Procedure Step Start Time
+		0x00400006, // Scheduled Performing Physician's Name
+	}
+
+	// uniqueKeys are the keys that a retrieval names its objects by (PS3.4 §C.4.2.2.1).
+	uniqueKeys = []dicom.Tag{0x00080018, 0x00100020, 0x0020000D, 0x0020000E}
+)
+
+var models = []model{
+	{"Study Root", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3", patientLevels[1:], archiveKeys, true},
+	{"Patient Root", "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3", patientLevels, archiveKeys, true},
+	{"Patient/Study Only", "1.2.840.10008.5.1.4.1.2.3.1", "1.2.840.10008.5.1.4.1.2.3.2", "1.2.840.10008.5.1.4.1.2.3.3", patientLevels[:2], archiveKeys, true},
+	{"Composite Instance Root", "", "1.2.840.10008.5.1.4.1.2.4.2", "1.2.840.10008.5.1.4.1.2.4.3", []string{"IMAGE", "FRAME"}, nil, false},
+	{"Composite Instance Retrieve Without Bulk Data", "", "", "1.2.840.10008.5.1.4.1.2.5.3", nil, nil, false},
+	{"Modality Worklist", "1.2.840.10008.5.1.4.31", "", "", nil, worklistKeys, false},
+	{"Unified Procedure Step - Pull", "1.2.840.10008.5.1.4.34.6.3", "", "", nil, nil, false},
+	{"Unified Procedure Step - Watch", "1.2.840.10008.5.1.4.34.6.2", "", "", nil, nil, false},
+	{"Unified Procedure Step - Query", "1.2.840.10008.5.1.4.34.6.5", "", "", nil, nil, false},
+	{"Hanging Protocol", "1.2.840.10008.5.1.4.38.2", "1.2.840.10008.5.1.4.38.3", "1.2.840.10008.5.1.4.38.4", nil, nil, false},
+	{"Color Palette", "1.2.840.10008.5.1.4.39.2", "1.2.840.10008.5.1.4.39.3", "1.2.840.10008.5.1.4.39.4", nil, nil, false},
+	{"Defined Procedure Protocol", "1.2.840.10008.5.1.4.20.1", "1.2.840.10008.5.1.4.20.2", "1.2.840.10008.5.1.4.20.3", nil, nil, false},
+	{"Protocol Approval", "1.2.840.10008.5.1.4.1.1.200.4", "1.2.840.10008.5.1.4.1.1.200.5", "1.2.840.10008.5.1.4.1.1.200.6", nil, nil, false},
+}
+
+// retrieval says how one of find, move and get is compiled.
+type retrieval struct {
+	verb  string
+	field uint16
+	of    func(*model) string
+}
+
+var (
+	finding = retrieval{"find", dicom.CFindRQ, func(m *model) string { return m.find }}
+	moving  = retrieval{"move", dicom.CMoveRQ, func(m *model) string { return m.move }}
+	getting = retrieval{"get", dicom.CGetRQ, func(m *model) string { return m.get }}
+)
+
+func (c *compiler) allowFind(f *flowFile, v *file.Verb, rule string) bool {
+	match, ok := c.attributes(v.Match)
+	asked, known := c.attributes(v.Return)
+	if !ok || !known {
+		return false
+	}
+	return c.retrieve(f, v, finding, operation{rule: rule}, func(m *model) *query {
+		q := &query{levels: v.Levels.Strings()}
+		if v.Match.Set() {
+			q.match = tagSet(match)
+		}
+		if v.Return.Set() {
+			q.asked = tagSet(match, asked)
+		}
+		if everything := v.Everything.Value || !v.Everything.Set() && !m.archive; !everything {
+			q.narrow = tagSet(m.heed, match)
+		}
+		return q
+	})
+}
+
+func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
+	op := operation{rule: rule}
+	for _, t := range v.To.Values {
+		switch {
+		case t.Value == "self" && len(f.Device.AETitles) == 0:
+			c.Errorf(t.At, file.MissingKey, "write ae: {titles: [...]} in the device file", "self is the device's AE title, and it has none")
+			return false
+		case t.Value == "self":
+			op.destinations = append(op.destinations, f.Device.AETitles...)
+		case !c.aeTitle(t):
+			return false
+		default:
+			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
+		}
+	}
+	ok := true
+	for _, t := range v.Returns.Values {
+		_, known := c.storageClass(t)
+		ok = ok && known
+	}
+	return c.retrieve(f, v, moving, op, naming(v)) && ok
+}
+
+func (c *compiler) allowGet(f *flowFile, v *file.Verb, rule string) bool {
+	ok := c.allowReturns(f, v, rule)
+	return c.retrieve(f, v, getting, operation{rule: rule}, naming(v)) && ok
+}
+
+// naming demands that a retrieval names what it wants.
+func naming(v *file.Verb) func(*model) *query {
+	return func(*model) *query {
+		return &query{levels: v.Levels.Strings(), narrow: tagSet(uniqueKeys), exact: true}
+	}
+}
+
+// retrieve allows an operation on the models of a verb, Study Root unless it says, with the
+// C-CANCEL that belongs to it.
+func (c *compiler) retrieve(f *flowFile, v *file.Verb, r retrieval, op operation, asks func(*model) *query) bool {
+	wanted := v.Model.Values
+	if len(wanted) == 0 {
+		wanted = []file.Text{{Value: "Study Root", At: v.At}}
+	}
+	ok := true
+	for _, t := range wanted {
+		m := c.model(t, r)
+		if m == nil || !c.levels(v, m) || !c.narrowable(v, m) {
+			ok = false
+			continue
+		}
+		op.field, op.query = r.field, asks(m)
+		f.dicom.allow(r.of(m), op)
+		f.dicom.allow(r.of(m), operation{field: dicom.CancelRQ, rule: op.rule})
+	}
+	return ok
+}
+
+// levels holds the levels of a verb against those of a model.
+func (c *compiler) levels(v *file.Verb, m *model) bool {
+	for _, t := range v.Levels.Values {
+		switch {
+		case len(m.levels) == 0:
+			c.Errorf(t.At, file.BadValue, "take levels out", "%s has no levels", m.name)
+			return false
+		case !slices.Contains(m.levels, t.Value):
+			c.Errorf(t.At, file.BadValue, file.OneOf(m.levels), "%s has no level %s", m.name, t.Value)
+			return false
+		}
+	}
+	return true
+}
+
+// narrowable reports a query that must match by something where nothing says by what.
+func (c *compiler) narrowable(v *file.Verb, m *model) bool {
+	if !v.Everything.Set() || v.Everything.Value || len(m.heed) > 0 || v.Match.Set() {
+		return true
+	}
+	c.Errorf(v.Everything.At, file.MissingKey, "write match: and the attributes", "%s has no keys that every server must match by, so everything: false refuses all queries", m.name)
+	return false
+}
+
+// model finds a model by its name, or by the name or UID of the verb's SOP class; nil for one that
+// the verb does not work on.
+func (c *compiler) model(t file.Text, r retrieval) *model {
+	uid, isUID := asUID(t.Value)
+	var able []string
+	for i := range models {
+		m := &models[i]
+		if r.of(m) == "" {
+			continue
+		}
+		if strings.EqualFold(m.name, t.Value) || isUID && uid == r.of(m) {
+			return m
+		}
+		able = append(able, m.name)
+	}
+	c.Errorf(t.At, file.UnknownName, file.DidYouMean(t.Value, able), "unknown model %q of %s", t.Value, r.verb)
+	return nil
+}
+
+func tagSet(lists ...[]dicom.Tag) map[dicom.Tag]bool {
+	set := map[dicom.Tag]bool{}
+	for _, list := range lists {
+		for _, t := range list {
+			set[t] = true
+		}
+	}
+	return set
+}

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"math"
+	"strings"
+
+	"cordon/protocols"
+	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/dict"
+	"cordon/protocols/reason"
+)
+
+// The tags that stored objects are looked at up to.
+const (
+	tagSeries    dicom.Tag = 0x0020000E
+	tagPixelData dicom.Tag = 0x7FE00010
+)
+
+// rleLossless is the transfer syntax whose fragments begin with a header of offsets (PS3.5 §G.5).
+const rleLossless = "1.2.840.10008.1.2.5"
+
+// needs says how far into a data set the rules look: of a stored object to what names files and
+// folders, of an image on to its Pixel Data, of a query as far as it goes where the flow limits it.
+func (p *program) needs(c *dicom.Command) dicom.Tag {
+	switch c.Field {
+	case dicom.CStoreRQ:
+		if p.dicom.anyGeometry || !isImage(c.Abstract) {
+			return tagSeries
+		}
+		return tagPixelData
+	case dicom.CFindRQ, dicom.CMoveRQ, dicom.CGetRQ:
+		if p.asks(c) {
+			return tagEnd
+		}
+	}
+	return 0
+}
+
+// isImage tells whether the objects of a SOP class have Pixel Data near their beginning: what the
+// standard calls an image. Others may have megabytes before it, or none.
+func isImage(class string) bool { return strings.Contains(dict.Name(class), "Image Storage") }
+
+// dataSet judges what was read of a data set.
+func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
+	switch c.Field {
+	case dicom.CStoreRQ:
+		p.object(c, d, v)
+	case dicom.CFindRQ, dicom.CMoveRQ, dicom.CGetRQ:
+		p.identifier(c, d, v)
+	}
+}
+
+// object judges a stored object. Its command and it must name the same: a server may act on either.
+func (p *program) object(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
+	switch {
+	case d.Fault != nil && !heldLong(d):
+		v.Refuse(d.Fault.Reason, ruleDataSet)
+	case !p.dicom.safe(d.InstanceSafe, d.SOPInstance) || !p.dicom.safe(d.StudySafe, d.StudyInstance) ||
+		!p.dicom.safe(d.SeriesSafe, d.SeriesInstance):
+		v.Refuse(reason.DICOMUID, ruleUID)
+	case d.SOPClass != nil && string(d.SOPClass) != string(c.SOPClass),
+		d.SOPInstance != nil && string(d.SOPInstance) != string(c.SOPInstance):
+		v.Refuse(reason.DICOMUIDMismatch, ruleMismatch)
+	case !p.dicom.anyGeometry:
+		if what := impossible(&d.Image, c.Transfer); what != "" {
+			v.Found.Set(what)
+			v.Refuse(reason.DICOMGeometry, ruleImage)
+		}
+	}
+}
+
+// heldLong tells whether an object has more before its Pixel Data than may be held. What names it
+// was read by then, so it passes without a look at its geometry: images with a description of each
+// frame, or a maker's own data, are large and not wrong.
+func heldLong(d *dicom.DataSet) bool {
+	return d.Fault.Reason == reason.CapHold && d.SeriesInstance != nil
+}
+
+// impossible returns what an image says of itself that cannot be, "" where nothing contradicts.
+// What is absent contradicts nothing.
+func impossible(m *dicom.Image, transfer string) string {
+	switch {
+	case m.FramesBad:
+		return "Number of Frames (0028,0008)"
+	case m.BitsAllocated > 0 && m.BitsStored > m.BitsAllocated:
+		return "Bits Stored (0028,0101) above Bits Allocated"
+	case m.BitsAllocated > 0 && m.HighBit >= m.BitsAllocated:
+		return "High Bit (0028,0102) above Bits Allocated"
+	case !m.HasPixels:
+		return ""
+	case m.Encapsulated:
+		if transfer == rleLossless && m.FirstFragment > 0 && !m.RLESane {
+			return "RLE header"
+		}
+		return ""
+	case uint64(m.PixelLength) < nativeLength(m):
+		return "Pixel Data (7FE0,0010) too short"
+	}
+	return ""
+}
+
+// nativeLength is how many bytes Pixel Data has that is not in fragments (PS3.5 §8.1.1), 0 where
+// the image does not say, or all there are where the number does not fit.
+func nativeLength(m *dicom.Image) uint64 {
+	// Bits of a pixel, times two: chrominance may be shared (PS3.3 §C.7.6.3.1.2).
+	twice := uint64(m.SamplesPerPixel) * 2
+	if m.SamplesPerPixel == 3 {
+		switch string(m.Photometric) {
+		case "YBR_FULL_422", "YBR_PARTIAL_422":
+			twice = 4
+		case "YBR_PARTIAL_420":
+			twice = 3
+		}
+	}
+	if m.Rows == 0 || m.Columns == 0 || m.BitsAllocated == 0 || twice == 0 {
+		return 0
+	}
+	frame := uint64(m.Rows) * uint64(m.Columns) * uint64(m.BitsAllocated) // below 2^48
+	frames := max(1, uint64(m.Frames)) * twice                            // below 2^49
+	if frame > math.MaxUint64/frames {
+		return math.MaxUint64
+	}
+	return (frame*frames + 15) / 16
+}

@@ -1,0 +1,174 @@
+package policy
+
+import (
+	"slices"
+
+	"cordon/protocols"
+	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/dict"
+	"cordon/protocols/reason"
+)
+
+// query is what an identifier may ask (PS3.4 §C.4.1.1.3, §C.4.2.1.4, §K.4.1.1.3).
+type query struct {
+	levels []string           // empty: any
+	match  map[dicom.Tag]bool // attributes that may be matched by; nil: any
+	asked  map[dicom.Tag]bool // attributes that may be asked for; nil: any
+	// narrow are the attributes of which one must narrow the query; nil where it may ask for
+	// everything.
+	narrow map[dicom.Tag]bool
+	exact  bool // it narrows by naming a value or a list of them, as retrievals do
+}
+
+// Attributes of an identifier that are about the query itself.
+const (
+	tagCharacterSet dicom.Tag = 0x00080005
+	tagLevel        dicom.Tag = 0x00080052
+	tagView         dicom.Tag = 0x00080053
+	tagTimezone     dicom.Tag = 0x00080201
+	// tagSteps holds the attributes of a worklist's scheduled procedure steps, which are keys of
+	// their own.
+	tagSteps dicom.Tag = 0x00400100
+)
+
+// tagEnd is after the last element that a data set can have.
+const tagEnd dicom.Tag = 0xFFFCFFFC
+
+// reads tells whether an identifier must be looked at.
+func (q *query) reads() bool {
+	return q != nil && (len(q.levels) > 0 || q.match != nil || q.asked != nil || q.narrow != nil)
+}
+
+// refuses returns why a query may not be asked, "" when it may, and puts what it is about into
+// about.
+func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
+	if len(q.levels) > 0 && !slices.ContainsFunc(q.levels, func(l string) bool { return l == string(asks.Level) }) {
+		setLevel(about, asks.Level)
+		return reason.DICOMQueryLevel
+	}
+	narrowed := q.narrow == nil
+	for i := range asks.Keys {
+		k := &asks.Keys[i]
+		if !q.admits(k) {
+			setTag(about, k.Tag)
+			return reason.DICOMQueryKey
+		}
+		narrowed = narrowed || q.narrow[k.Tag] && q.narrows(k.Match)
+	}
+	if !narrowed {
+		return reason.DICOMQueryEverything
+	}
+	return ""
+}
+
+// admits tells whether a key may be there.
+func (q *query) admits(k *dicom.Key) bool {
+	switch k.Tag {
+	case tagCharacterSet, tagLevel, tagView, tagTimezone, tagSteps:
+		return true
+	}
+	switch k.Match {
+	case dicom.Universal, dicom.Everything:
+		return q.asked == nil || q.asked[k.Tag]
+	case dicom.Sequence: // its attributes may match, and nothing says by what
+		return (q.match == nil || q.match[k.Tag] || q.asked[k.Tag]) && (q.asked == nil || q.asked[k.Tag])
+	}
+	return q.match == nil || q.match[k.Tag]
+}
+
+// narrows tells whether a way of matching leaves something out.
+func (q *query) narrows(m dicom.Match) bool {
+	switch m {
+	case dicom.Single, dicom.List:
+		return true
+	case dicom.Wildcard, dicom.Range:
+		return !q.exact
+	}
+	return false
+}
+
+// setLevel says which level was asked for. What is none of the standard's is not repeated.
+func setLevel(l *protocols.Label, level []byte) {
+	l.Set("no known level")
+	for _, known := range [...]string{"PATIENT", "STUDY", "SERIES", "IMAGE", "FRAME"} {
+		if string(level) == known {
+			l.Set(known)
+		}
+	}
+}
+
+// setTag names an attribute: "Patient's Name (0010,0010)".
+func setTag(l *protocols.Label, t dicom.Tag) {
+	const digits = "0123456789ABCDEF"
+	l.Set("")
+	if name := dict.TagName(uint32(t)); name != "" {
+		l.Append(name[:min(len(name), 50)])
+		l.Append(" ")
+	}
+	text := [11]byte{0: '(', 5: ',', 10: ')'}
+	for i := range 8 {
+		at := 1 + i + i/4
+		text[at] = digits[t>>(28-4*i)&0xF]
+	}
+	l.AppendBytes(text[:])
+}
+
+// identifier judges what a C-FIND, C-MOVE or C-GET asks. Any operation that allows its command may
+// allow it; otherwise the first says why not.
+func (p *program) identifier(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
+	if d.Fault != nil {
+		v.Refuse(d.Fault.Reason, ruleDataSet)
+		return
+	}
+	var about protocols.Label
+	code, rule := reason.Code(""), ""
+	operations := p.asking(c)
+	for i := range operations {
+		op := &operations[i]
+		if !op.is(c) || op.refuses(c) != "" {
+			continue
+		}
+		here := v.Found
+		no := op.query.refuses(&d.Query, &here)
+		if no == "" {
+			v.Rule = op.rule
+			return
+		}
+		if code == "" {
+			code, rule, about = no, op.rule, here
+		}
+	}
+	if code == "" {
+		return // shadow let a request pass that nothing allows, and said so
+	}
+	v.Found = about
+	v.Refuse(code, rule)
+}
+
+// asking returns the operations that a command with an identifier may be one of.
+func (p *program) asking(c *dicom.Command) []operation {
+	cl := p.dicom.class(c.Abstract)
+	if cl == nil {
+		return nil
+	}
+	operations, _ := cl.on(c)
+	return operations
+}
+
+// asks tells whether the identifier of a command must be looked at: no operation that allows the
+// command takes any.
+func (p *program) asks(c *dicom.Command) bool {
+	reads := false
+	operations := p.asking(c)
+	for i := range operations {
+		op := &operations[i]
+		if !op.is(c) || op.refuses(c) != "" {
+			continue
+		}
+		if !op.query.reads() {
+			return false
+		}
+		reads = true
+	}
+	return reads
+}

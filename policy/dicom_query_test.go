@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"testing"
+
+	"cordon/protocols"
+	"cordon/protocols/dicom"
+	"cordon/protocols/reason"
+)
+
+const (
+	patientName dicom.Tag = 0x00100010
+	patientID   dicom.Tag = 0x00100020
+	birthDate   dicom.Tag = 0x00100030
+	studyDate   dicom.Tag = 0x00080020
+	station     dicom.Tag = 0x00400001
+	worklist              = "1.2.840.10008.5.1.4.31"
+)
+
+// TestIdentifiers covers what queries and retrievals may ask.
+func TestIdentifiers(t *testing.T) {
+	type key struct {
+		tag dicom.Tag
+		how dicom.Match
+	}
+	type keys []key
+	const (
+		open   = "find: {model: Study Root, everything: true}"
+		narrow = "find: {model: Study Root, levels: [STUDY, SERIES], match: [Patient ID, Study Date, Patient's Birth Date], return: [PatientName]}"
+		work   = "find: {model: Modality Worklist}"
+		strict = "find: {model: Modality Worklist, everything: false}"
+	)
+	for _, tt := range []struct {
+		name, allow string
+		field       uint16
+		class       string
+		level       string
+		keys        keys
+		want        expect
+	}{
+		{"by patient", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{studyDate, dicom.Universal}, {patientID, dicom.Single}}, allowed.about("", "x.allow[0]")},
+		{"by day", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{studyDate, dicom.Range}}, allowed},
+		{"by part of a name", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{patientName, dicom.Wildcard}}, allowed},
+		{"for everything", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{studyDate, dicom.Universal}, {patientName, dicom.Everything}}, refused(reason.DICOMQueryEverything).about("", "x.allow[0]")},
+		{"for nothing at all", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", nil, refused(reason.DICOMQueryEverything)},
+		{"by what a server may ignore", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{birthDate, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"by a character set", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{tagCharacterSet, dicom.Single}, {tagLevel, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"everything is allowed", open, dicom.CFindRQ, studyFind, "STUDY", nil, allowed},
+
+		{"by what the policy names", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{tagCharacterSet, dicom.Single}, {birthDate, dicom.Single}, {patientName, dicom.Universal}}, allowed},
+		{"by what it does not name", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {patientName, dicom.Wildcard}}, refused(reason.DICOMQueryKey).about("Patient's Name (0010,0010)", "x.allow[0]")},
+		{"asks for what it does not name", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {0x00321032, dicom.Universal}}, refused(reason.DICOMQueryKey).about("Requesting Physician (0032,1032)", "")},
+		{"asks for what may be matched", narrow, dicom.CFindRQ, studyFind, "SERIES", keys{{patientID, dicom.Single}, {birthDate, dicom.Everything}}, allowed},
+		{"asks for a private attribute", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{0x00091001, dicom.Universal}}, refused(reason.DICOMQueryKey).about("(0009,1001)", "")},
+		{"matches inside a sequence", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{0x00081110, dicom.Sequence}}, refused(reason.DICOMQueryKey)},
+		{"at another level", narrow, dicom.CFindRQ, studyFind, "IMAGE", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("IMAGE", "x.allow[0]")},
+		{"at a level that is a name", narrow, dicom.CFindRQ, studyFind, "DOE^JOHN", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("no known level", "")},
+		{"at no level", narrow, dicom.CFindRQ, studyFind, "", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel)},
+
+		{"a worklist as a whole", work, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Universal}}, allowed},
+		{"not where it must be narrowed", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Universal}}, refused(reason.DICOMQueryEverything)},
+		{"a station's worklist", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Single}}, allowed},
+
+		{"the second of two entries", narrow + ", find: {model: Study Root, levels: IMAGE}", dicom.CFindRQ, studyFind, "IMAGE", keys{{0x0020000D, dicom.Single}}, allowed.about("", "x.allow[1]")},
+
+		{"a study moves", "move: {to: CT1}", dicom.CMoveRQ, studyMove, "STUDY", keys{{0x0020000D, dicom.List}}, allowed},
+		{"what moves must be named", "move: {to: CT1}", dicom.CMoveRQ, studyMove, "STUDY", keys{{studyDate, dicom.Range}, {patientID, dicom.Wildcard}}, refused(reason.DICOMQueryEverything)},
+		{"moves at a level", "move: {to: CT1, levels: SERIES}", dicom.CMoveRQ, studyMove, "STUDY", keys{{0x0020000D, dicom.Single}}, refused(reason.DICOMQueryLevel)},
+		{"a series is got", "get: {levels: SERIES}", dicom.CGetRQ, studyGet, "SERIES", keys{{0x0020000E, dicom.Single}}, allowed},
+		{"what is got must be named", "get", dicom.CGetRQ, studyGet, "STUDY", nil, refused(reason.DICOMQueryEverything)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := allowing(t, tt.allow)
+			c := command(tt.field, tt.class)
+			c.MoveAE = []byte("CT1")
+			var v protocols.Verdict
+			if s.Command(c, &v); v.Refused() {
+				t.Fatal(v.Reason)
+			}
+			d := &dicom.DataSet{Query: dicom.Query{Level: []byte(tt.level)}}
+			for _, k := range tt.keys {
+				d.Query.Keys = append(d.Query.Keys, dicom.Key{Tag: k.tag, Match: k.how})
+			}
+			if s.Needs(c) == 0 {
+				// What is not read is allowed.
+				d.Query = dicom.Query{}
+			} else if s.Needs(c) != tagEnd {
+				t.Errorf("looks as far as %08X", s.Needs(c))
+			}
+			v.Reset(protocols.Near)
+			s.DataSet(c, d, &v)
+			tt.want.check(t, &v)
+		})
+	}
+}
+
+// TestIdentifiersThatAreNotRead: where a policy limits nothing, nothing is held.
+func TestIdentifiersThatAreNotRead(t *testing.T) {
+	for allow, want := range map[string]dicom.Tag{
+		"find: {model: Study Root, everything: true}":                                   0,
+		"find: {model: Study Root}":                                                     tagEnd,
+		"find: {model: Study Root, levels: STUDY, everything: true}":                    tagEnd,
+		"find: {model: Study Root}, find: {model: Study Root, everything: true}":        0,
+		"find: {model: Study Root, match: [Patient ID], everything: true}":              tagEnd,
+		"find: {model: Study Root, return: [Patient ID, Study Date], everything: true}": tagEnd,
+	} {
+		s := allowing(t, allow)
+		c := command(dicom.CFindRQ, studyFind)
+		var v protocols.Verdict
+		s.Command(c, &v)
+		if got := s.Needs(c); got != want {
+			t.Errorf("%s: looks as far as %08X, want %08X", allow, got, want)
+		}
+	}
+}
+
+func TestIdentifierThatCannotBeRead(t *testing.T) {
+	s := allowing(t, "find: {model: Study Root}")
+	c := command(dicom.CFindRQ, studyFind)
+	var v protocols.Verdict
+	s.Command(c, &v)
+	s.DataSet(c, &dicom.DataSet{Fault: &protocols.Malformed{Reason: reason.CapHold}}, &v)
+	refused(reason.CapHold).check(t, &v)
+}
