@@ -29,6 +29,8 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	find := command(dicom.CFindRQ, studyFind)
 	everything := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Everything}}}}
 	narrow := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100020, Match: dicom.Single}}}}
+	named := allowing(t, "find: {model: Study Root, match: [Patient ID]}")
+	byName := &dicom.DataSet{Query: dicom.Query{Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Single}}}}
 	a, keep := associate("PACS2", "CT1", ctImage, mrImage), make([]bool, 2)
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")
@@ -43,6 +45,7 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 		"DataSet":         func() { s.DataSet(store, data, &v) },
 		"query":           func() { s.Command(find, &v); s.Needs(find); s.DataSet(find, narrow, &v) },
 		"query refused":   func() { s.Command(find, &v); s.DataSet(find, everything, &v) },
+		"key refused":     func() { named.Command(find, &v); named.DataSet(find, byName, &v) },
 		"Context": func() {
 			for i := range a.Contexts {
 				s.Context(a, &a.Contexts[i], keep, &v)

@@ -16,7 +16,7 @@ type model struct {
 	levels          []string // from the highest; none where the model has none
 	// heed are the keys that every server must match by: unique and required ones. A query that
 	// matches by none of them asks for everything.
-	heed []dicom.Tag
+	heed []place
 	// archive says that everything is too much to ask unless the policy says otherwise: the other
 	// models hold what is scheduled, or no patients.
 	archive bool
@@ -26,34 +26,34 @@ var (
 	patientLevels = []string{"PATIENT", "STUDY", "SERIES", "IMAGE"}
 
 	// archiveKeys are the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1.
-	archiveKeys = []dicom.Tag{
-		0x00080018, // SOP Instance UID
-		0x00080020, // Study Date
-		0x00080030, // Study Time
-		0x00080050, // Accession Number
-		0x00080060, // Modality, of a series
-		0x00100010, // Patient's Name
-		0x00100020, // Patient ID
-		0x0020000D, // Study Instance UID
-		0x0020000E, // Series Instance UID
-		0x00200010, // Study ID
-		0x00200011, // Series Number
-		0x00200013, // Instance Number
+	archiveKeys = []place{
+		{0, 0x00080018}, // SOP Instance UID
+		{0, 0x00080020}, // Study Date
+		{0, 0x00080030}, // Study Time
+		{0, 0x00080050}, // Accession Number
+		{0, 0x00080060}, // Modality, of a series
+		{0, 0x00100010}, // Patient's Name
+		{0, 0x00100020}, // Patient ID
+		{0, 0x0020000D}, // Study Instance UID
+		{0, 0x0020000E}, // Series Instance UID
+		{0, 0x00200010}, // Study ID
+		{0, 0x00200011}, // Series Number
+		{0, 0x00200013}, // Instance Number
 	}
 
 	// worklistKeys are the required keys of PS3.4 §K.6.1.2.2.
-	worklistKeys = []dicom.Tag{
-		0x00080060, // Modality
-		0x00100010, // Patient's Name
-		0x00100020, // Patient ID
-		0x00400001, // Scheduled Station AE Title
-		0x00400002, // Scheduled Procedure Step Start Date
-		0x00400003, // Scheduled Procedure Step Start Time
-		0x00400006, // Scheduled Performing Physician's Name
+	worklistKeys = []place{
+		{tagSteps, 0x00080060}, // Modality
+		{0, 0x00100010},        // Patient's Name
+		{0, 0x00100020},        // Patient ID
+		{tagSteps, 0x00400001}, // Scheduled Station AE Title
+		{tagSteps, 0x00400002}, // Scheduled Procedure Step Start Date
+		{tagSteps, 0x00400003}, // Scheduled Procedure Step Start Time
+		{tagSteps, 0x00400006}, // Scheduled Performing Physician's Name
 	}
 
 	// uniqueKeys are the keys that a retrieval names its objects by (PS3.4 §C.4.2.2.1).
-	uniqueKeys = []dicom.Tag{0x00080018, 0x00100020, 0x0020000D, 0x0020000E}
+	uniqueKeys = []place{{0, 0x00080018}, {0, 0x00100020}, {0, 0x0020000D}, {0, 0x0020000E}}
 )
 
 var models = []model{
@@ -100,7 +100,7 @@ func (c *compiler) allowFind(f *flowFile, v *file.Verb, rule string) bool {
 			q.asked = tagSet(match, asked)
 		}
 		if everything := v.Everything.Value || !v.Everything.Set() && !m.archive; !everything {
-			q.narrow = tagSet(m.heed, match)
+			q.narrow = m.narrowing(match)
 		}
 		return q
 	})
@@ -137,7 +137,7 @@ func (c *compiler) allowGet(f *flowFile, v *file.Verb, rule string) bool {
 // naming demands that a retrieval names what it wants.
 func naming(v *file.Verb) func(*model) *query {
 	return func(*model) *query {
-		return &query{levels: v.Levels.Strings(), narrow: tagSet(uniqueKeys), exact: true}
+		return &query{levels: v.Levels.Strings(), narrow: placeSet(uniqueKeys), exact: true}
 	}
 }
 
@@ -210,6 +210,27 @@ func tagSet(lists ...[]dicom.Tag) map[dicom.Tag]bool {
 	for _, list := range lists {
 		for _, t := range list {
 			set[t] = true
+		}
+	}
+	return set
+}
+
+func placeSet(places []place) map[place]bool {
+	set := map[place]bool{}
+	for _, p := range places {
+		set[p] = true
+	}
+	return set
+}
+
+// narrowing are the keys that narrow a query: what every server must match by, and what the policy
+// says may be matched by.
+func (m *model) narrowing(match []dicom.Tag) map[place]bool {
+	set := placeSet(m.heed)
+	for _, tag := range match {
+		set[place{0, tag}] = true
+		if !m.archive {
+			set[place{tagSteps, tag}] = true
 		}
 	}
 	return set

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"math"
 	"strings"
 
 	"cordon/protocols"
@@ -93,32 +92,14 @@ func impossible(m *dicom.Image, transfer string) string {
 			return "RLE header"
 		}
 		return ""
-	case uint64(m.PixelLength) < nativeLength(m):
+	}
+	if expected, ok := m.Expected(); ok && uint64(m.PixelLength) < expected || !ok && boundless(m) {
 		return "Pixel Data (7FE0,0010) too short"
 	}
 	return ""
 }
 
-// nativeLength is how many bytes Pixel Data has that is not in fragments (PS3.5 §8.1.1), 0 where
-// the image does not say, or all there are where the number does not fit.
-func nativeLength(m *dicom.Image) uint64 {
-	// Bits of a pixel, times two: chrominance may be shared (PS3.3 §C.7.6.3.1.2).
-	twice := uint64(m.SamplesPerPixel) * 2
-	if m.SamplesPerPixel == 3 {
-		switch string(m.Photometric) {
-		case "YBR_FULL_422", "YBR_PARTIAL_422":
-			twice = 4
-		case "YBR_PARTIAL_420":
-			twice = 3
-		}
-	}
-	if m.Rows == 0 || m.Columns == 0 || m.BitsAllocated == 0 || twice == 0 {
-		return 0
-	}
-	frame := uint64(m.Rows) * uint64(m.Columns) * uint64(m.BitsAllocated) // below 2^48
-	frames := max(1, uint64(m.Frames)) * twice                            // below 2^49
-	if frame > math.MaxUint64/frames {
-		return math.MaxUint64
-	}
-	return (frame*frames + 15) / 16
+// boundless tells whether an image says of itself that it has more bytes than can be counted.
+func boundless(m *dicom.Image) bool {
+	return m.Rows > 0 && m.Columns > 0 && m.SamplesPerPixel > 0 && m.BitsAllocated > 0 && m.Frames > 0
 }

@@ -14,11 +14,14 @@ type query struct {
 	levels []string           // empty: any
 	match  map[dicom.Tag]bool // attributes that may be matched by; nil: any
 	asked  map[dicom.Tag]bool // attributes that may be asked for; nil: any
-	// narrow are the attributes of which one must narrow the query; nil where it may ask for
-	// everything.
-	narrow map[dicom.Tag]bool
+	// narrow are the keys of which one must narrow the query; nil where it may ask for everything.
+	narrow map[place]bool
 	exact  bool // it narrows by naming a value or a list of them, as retrievals do
 }
+
+// place is an attribute where a server heeds it: the same one inside another sequence, such as
+// Other Patient IDs, is one that it may ignore.
+type place struct{ in, tag dicom.Tag } // in a sequence; 0: the top level
 
 // Attributes of an identifier that are about the query itself.
 const (
@@ -26,8 +29,7 @@ const (
 	tagLevel        dicom.Tag = 0x00080052
 	tagView         dicom.Tag = 0x00080053
 	tagTimezone     dicom.Tag = 0x00080201
-	// tagSteps holds the attributes of a worklist's scheduled procedure steps, which are keys of
-	// their own.
+	// tagSteps is the sequence of a worklist's scheduled procedure steps, whose attributes are keys.
 	tagSteps dicom.Tag = 0x00400100
 )
 
@@ -53,7 +55,7 @@ func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
 			setTag(about, k.Tag)
 			return reason.DICOMQueryKey
 		}
-		narrowed = narrowed || q.narrow[k.Tag] && q.narrows(k.Match)
+		narrowed = narrowed || q.narrow[place{k.In, k.Tag}] && q.narrows(k.Match)
 	}
 	if !narrowed {
 		return reason.DICOMQueryEverything
@@ -64,14 +66,16 @@ func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
 // admits tells whether a key may be there.
 func (q *query) admits(k *dicom.Key) bool {
 	switch k.Tag {
-	case tagCharacterSet, tagLevel, tagView, tagTimezone, tagSteps:
+	case tagCharacterSet, tagLevel, tagView, tagTimezone:
 		return true
 	}
 	switch k.Match {
 	case dicom.Universal, dicom.Everything:
 		return q.asked == nil || q.asked[k.Tag]
-	case dicom.Sequence: // its attributes may match, and nothing says by what
-		return (q.match == nil || q.match[k.Tag] || q.asked[k.Tag]) && (q.asked == nil || q.asked[k.Tag])
+	case dicom.Sequence:
+		if k.In == 0 {
+			return true // its attributes are keys of their own
+		}
 	}
 	return q.match == nil || q.match[k.Tag]
 }

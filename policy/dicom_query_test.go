@@ -24,6 +24,7 @@ func TestIdentifiers(t *testing.T) {
 		how dicom.Match
 	}
 	type keys []key
+	const steps dicom.Tag = 1 << 31 // added to a tag: in the sequence of scheduled procedure steps
 	const (
 		open   = "find: {model: Study Root, everything: true}"
 		narrow = "find: {model: Study Root, levels: [STUDY, SERIES], match: [Patient ID, Study Date, Patient's Birth Date], return: [PatientName]}"
@@ -52,14 +53,18 @@ func TestIdentifiers(t *testing.T) {
 		{"asks for what it does not name", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {0x00321032, dicom.Universal}}, refused(reason.DICOMQueryKey).about("Requesting Physician (0032,1032)", "")},
 		{"asks for what may be matched", narrow, dicom.CFindRQ, studyFind, "SERIES", keys{{patientID, dicom.Single}, {birthDate, dicom.Everything}}, allowed},
 		{"asks for a private attribute", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{0x00091001, dicom.Universal}}, refused(reason.DICOMQueryKey).about("(0009,1001)", "")},
-		{"matches inside a sequence", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{0x00081110, dicom.Sequence}}, refused(reason.DICOMQueryKey)},
+		{"a sequence, whose attributes are judged", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {0x00081110, dicom.Sequence}}, allowed},
+		{"matches deep inside a sequence", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {steps | 0x00081110, dicom.Sequence}}, refused(reason.DICOMQueryKey)},
 		{"at another level", narrow, dicom.CFindRQ, studyFind, "IMAGE", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("IMAGE", "x.allow[0]")},
 		{"at a level that is a name", narrow, dicom.CFindRQ, studyFind, "DOE^JOHN", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("no known level", "")},
 		{"at no level", narrow, dicom.CFindRQ, studyFind, "", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel)},
 
-		{"a worklist as a whole", work, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Universal}}, allowed},
-		{"not where it must be narrowed", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Universal}}, refused(reason.DICOMQueryEverything)},
-		{"a station's worklist", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {station, dicom.Single}}, allowed},
+		{"a worklist as a whole", work, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {steps | station, dicom.Universal}}, allowed},
+		{"not where it must be narrowed", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {steps | station, dicom.Universal}}, refused(reason.DICOMQueryEverything)},
+		{"a station's worklist", strict, dicom.CFindRQ, worklist, "", keys{{tagSteps, dicom.Sequence}, {steps | station, dicom.Single}}, allowed},
+		{"a station where it does not belong", strict, dicom.CFindRQ, worklist, "", keys{{station, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a patient's worklist", strict, dicom.CFindRQ, worklist, "", keys{{patientID, dicom.Single}}, allowed},
+		{"a patient where archives do not look", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{steps | patientID, dicom.Single}}, refused(reason.DICOMQueryEverything)},
 
 		{"the second of two entries", narrow + ", find: {model: Study Root, levels: IMAGE}", dicom.CFindRQ, studyFind, "IMAGE", keys{{0x0020000D, dicom.Single}}, allowed.about("", "x.allow[1]")},
 
@@ -79,7 +84,11 @@ func TestIdentifiers(t *testing.T) {
 			}
 			d := &dicom.DataSet{Query: dicom.Query{Level: []byte(tt.level)}}
 			for _, k := range tt.keys {
-				d.Query.Keys = append(d.Query.Keys, dicom.Key{Tag: k.tag, Match: k.how})
+				in := dicom.Tag(0)
+				if k.tag&steps != 0 {
+					in = tagSteps
+				}
+				d.Query.Keys = append(d.Query.Keys, dicom.Key{Tag: k.tag &^ steps, In: in, Match: k.how})
 			}
 			if s.Needs(c) == 0 {
 				// What is not read is allowed.

@@ -229,9 +229,10 @@ func (cl *class) on(c *dicom.Command) (operations []operation, named bool) {
 	return operations, named
 }
 
-// is tells whether an operation is the one that a request asks for.
+// is tells whether an operation is the one that a request asks for. C-CANCEL is about another, but
+// no part of it.
 func (op *operation) is(c *dicom.Command) bool {
-	return op.field == c.Field && op.from == c.From && op.within == c.Within
+	return op.field == c.Field && op.from == c.From && (op.within == c.Within || c.Field == dicom.CancelRQ)
 }
 
 // refuses returns why an operation does not allow a request that asks for it, "" when it does.

@@ -107,8 +107,9 @@ func TagName(tag uint32) string {
 	if !ok {
 		return ""
 	}
-	line, _, _ := strings.Cut(tagTable[tags[i].at:], "\n")
-	return strings.Split(line, "\t")[1]
+	_, rest, _ := strings.Cut(tagTable[tags[i].at:], "\t")
+	name, _, _ := strings.Cut(rest, "\t")
+	return name
 }
 
 // byTagName finds data elements by folded names and keywords. Few programs ask, so it is made when
