@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -49,10 +50,10 @@ func TestDICOMFilesArriveUnchanged(t *testing.T) {
 		breach func(sample) string
 		least  int // files that the two exchange directly, so that a broken harness shows
 	}{
-		{"storescu to storescp", newStorescu, newStorescp, toTLS, none, 90},
-		{"storescu to storescp", newStorescu, newStorescp, toFarEnd, none, 90},
-		{"storescu to Orthanc", newStorescu, newOrthanc, toTLS, none, 85},
-		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, none, 90},
+		{"storescu to storescp", newStorescu, newStorescp, toTLS, anew, 90},
+		{"storescu to storescp", newStorescu, newStorescp, toFarEnd, anew, 90},
+		{"storescu to Orthanc", newStorescu, newOrthanc, toTLS, anew, 85},
+		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, anew, 90},
 		{"pynetdicom to pynetdicom", newPynetdicomSCU, newPynetdicomSCP, toTLS, asInFile, 95},
 		{"pynetdicom to storescp", newPynetdicomSCU, newStorescp, toFarEnd, asInFile, 90},
 	} {
@@ -89,8 +90,16 @@ func TestDICOMFilesArriveUnchanged(t *testing.T) {
 	}
 }
 
-// none: storescu reads a file and writes what it sends anew, so it breaks nothing.
-func none(sample) string { return "" }
+// cutShort are samples whose Pixel Data has fewer bytes than the image that they describe.
+var cutShort = []string{"exiftool/DICOM.dcm", "fo-dicom/GH1146.dcm"}
+
+// anew: storescu reads a file and writes what it sends anew, so it breaks nothing by its encoding.
+func anew(s sample) string {
+	if slices.Contains(cutShort, filepath.ToSlash(s.name)) {
+		return "PS3.3 §C.7.6.3: Pixel Data is shorter than rows, columns and bits make it"
+	}
+	return ""
+}
 
 // asInFile: pynetdicom's SCU here sends the data set as it stands in the file, under the UIDs of
 // the File Meta Information.
@@ -101,7 +110,7 @@ func asInFile(s sample) string {
 	case s.mismatch:
 		return "PS3.4 §B.2.3: the command names another object than the data set"
 	}
-	return ""
+	return anew(s)
 }
 
 // storeEverything is a flow that takes all of these files: every storage SOP class and, by their
