@@ -157,7 +157,7 @@ func (c *compiler) classes(names file.Texts) (uids []string, ok bool) {
 			ok = false
 		case dict.IsStorage(uid) || dict.IsTransferSyntax(uid):
 			ok = false
-			c.Errorf(name.At, file.BadValue, "name a normalized SOP class, such as Instance Availability Notification SOP Class", "%q has no N-services", name.Value)
+			c.Errorf(name.At, file.BadValue, "name a normalized SOP class, such as Instance Availability Notification", "%q has no N-services", name.Value)
 		default:
 			uids = append(uids, uid)
 		}
