@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cordon/policy/file"
+	"cordon/policy/quirks"
 )
 
 // deviceFile is a device on its way from its file to the policy.
@@ -25,7 +26,8 @@ func (c *compiler) device(doc *document) {
 		Name: doc.name.Value, Tier: doc.tier, About: map[string]string{},
 		MAC: strings.ToLower(y.Identify.MAC.Value), CertName: strings.ToLower(y.Identify.Certificate.Value),
 		AETitles: y.AE.Titles.Strings(), AEPort: y.AE.Port.Value, Knows: y.AE.Knows.Strings(),
-		State: or(y.State, Active), Origin: origin(doc.name.At),
+		Quirks: quirks.Of(y.Fingerprint.Strings()),
+		State:  or(y.State, Active), Origin: origin(doc.name.At),
 		HL7: HL7Name{y.Identify.HL7.Application.Strings(), y.Identify.HL7.Facility.Strings()},
 	}
 	for k, v := range y.About {
@@ -156,7 +158,7 @@ func (c *compiler) notActedOn(d *deviceFile) {
 		{y.Patches.At, "patches", "no virtual patch is applied"},
 		{y.OnDrift.At, "on_drift", "changes of software are not noticed"},
 		{y.WhenDown.At, "when_down", "nothing passes while Cordon is down"},
-		{y.Fingerprint.At, "fingerprint", "the software is not compared with it"},
+		{y.Fingerprint.At, "fingerprint", "it selects known quirks, and the software is not compared with it"},
 		{y.Identify.MAC.At, "identify.mac", "devices are known by address or certificate"},
 	} {
 		if k.at.Set() && !(k.key == "patches" && y.Patches.Word == "none") {

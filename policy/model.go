@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/policy/quirks"
 	"cordon/policy/usage"
 )
 
@@ -97,9 +98,10 @@ type Device struct {
 	State    string   // active, quarantined, retired
 	// CertFile and KeyFile are the identity that Cordon holds for the device.
 	CertFile, KeyFile string
-	HL7               HL7Name       // identify.hl7: what it calls itself in MSH-3 and MSH-4
-	Usage             *usage.Limits // what all its flows together are held to; nil for nothing
-	Origin            string        // file:line
+	Quirks            []quirks.Quirk // of the software that fingerprint names
+	HL7               HL7Name        // identify.hl7: what it calls itself in MSH-3 and MSH-4
+	Usage             *usage.Limits  // what all its flows together are held to; nil for nothing
+	Origin            string         // file:line
 }
 
 // The states of a device.

@@ -213,6 +213,7 @@ func (s *Session) Associate(a *dicom.Association, v *protocols.Verdict) {
 	}
 	if !v.Refused() {
 		s.rename(a, v)
+		s.flow.accommodate(a, v)
 	}
 }
 

@@ -125,7 +125,7 @@ type Common struct {
 	About       map[string]Text  `json:"about,omitempty" jsonschema:"Whatever people should know: name, owner, phone, os, location."`
 	Identify    Identify         `json:"identify,omitempty" jsonschema:"How a connection is known to be the device's."`
 	AE          AE               `json:"ae,omitempty" jsonschema:"Its DICOM application entity."`
-	Fingerprint Texts            `json:"fingerprint,omitempty" jsonschema:"DICOM implementation version names of its software."`
+	Fingerprint Texts            `json:"fingerprint,omitempty" jsonschema:"DICOM Implementation Version Names and Implementation Class UIDs of its software; what that is known not to bear is kept from it."`
 	State       Text             `json:"state,omitempty" enum:"active,quarantined,retired" jsonschema:"active (the default), quarantined (known, refused in every mode) or retired."`
 	Identity    Identity         `json:"identity,omitempty" jsonschema:"The certificate that Cordon shows servers for the device, when it is not the tunnel's."`
 	Patches     Patches          `json:"patches,omitempty" jsonschema:"Virtual patches: auto, none, or a list of names."`

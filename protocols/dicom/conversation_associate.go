@@ -60,6 +60,7 @@ func (t *turn) narrow(v *protocols.Verdict) {
 	su := t.c.setup
 	su.narrow.Reset(&su.rq)
 	su.narrow.MaxLength, su.narrow.CalledAE, su.narrow.CallingAE = t.c.cfg.MaxPDU, su.facts.CallAs, su.facts.CallingAs
+	su.narrow.OmitAsync = su.facts.OmitAsync
 	var first protocols.Verdict // about a context that goes, or would go
 	goes, would := 0, 0
 	for i := range su.facts.Contexts {

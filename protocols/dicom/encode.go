@@ -12,6 +12,7 @@ type edit struct {
 	missing   func(b *wire.Builder)             // appends to a PDU that has no presentation context item
 	drops     func(class []byte) bool           // whether a sub-item about a SOP class goes
 	roles     func(RoleSelection) RoleSelection // what stays of a role selection
+	omits     ItemType                          // a sub-item of user information that goes; 0: none
 }
 
 func (a *associate) encode(dst []byte, e *edit) []byte {
@@ -85,7 +86,7 @@ func (u *UserInformation) encode(b *wire.Builder, it *Item, e *edit) {
 			switch {
 			case sub.Type == ItemMaxLength:
 				sub.wrap(b, maxLength)
-			case e.drops != nil && e.drops(sub.sopClass()):
+			case e.omits != 0 && sub.Type == e.omits, e.drops != nil && e.drops(sub.sopClass()):
 			case sub.Type == ItemRoleSelection && e.roles != nil:
 				sub.encodeRole(b, e.roles)
 			default:

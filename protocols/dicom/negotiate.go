@@ -17,6 +17,7 @@ type Narrowing struct {
 	CalledAE  string            // what the server is called by; "": as the device called it
 	CallingAE string            // what the server is told the caller is; "": what the device said
 	MaxLength uint32            // our cap on PDU lengths; 0: none
+	OmitAsync bool              // the server is sent no asynchronous operations window
 }
 
 // ContextDecision says what becomes of one proposed presentation context.
@@ -44,7 +45,7 @@ func (n *Narrowing) Reset(a *AssociateRQ) {
 		}
 		n.Keep[i] = ContextDecision{Transfer: mask}
 	}
-	n.CalledAE, n.CallingAE, n.MaxLength = "", "", 0
+	n.CalledAE, n.CallingAE, n.MaxLength, n.OmitAsync = "", "", 0, false
 }
 
 // result is what the device is told of context i at once; Acceptance where the server decides.
@@ -118,6 +119,9 @@ func title(field []byte, with string) []byte {
 func (a *AssociateRQ) AppendNarrowed(dst []byte, n *Narrowing) []byte {
 	e := edit{called: title(a.CalledAE, n.CalledAE), calling: title(a.CallingAE, n.CallingAE), maxLength: n.MaxLength}
 	same := e.called == nil && e.calling == nil && a.fits(n.MaxLength)
+	if n.OmitAsync && a.User.HasAsync {
+		e.omits, same = ItemAsyncWindow, false
+	}
 	for i := range n.Keep {
 		same = same && n.whole(i)
 	}
@@ -172,6 +176,9 @@ type offeredRole struct {
 // Offer returns what a narrowed by n offers. It holds copies.
 func (a *AssociateRQ) Offer(n *Narrowing) *Offer {
 	o := &Offer{identity: a.User.Identity.Type != 0, window: a.User.window()}
+	if n.OmitAsync {
+		o.window = [2]int{1, 1}
+	}
 	if title(a.CalledAE, n.CalledAE) != nil {
 		o.called = bytes.Clone(a.CalledAE)
 	}

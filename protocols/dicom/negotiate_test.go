@@ -40,6 +40,27 @@ func narrowing(a *AssociateRQ, strip ...string) *Narrowing {
 	return n
 }
 
+// D11: a window that the server cannot bear does not reach it, and counts as one operation each.
+func TestAsyncWindowIsKeptFromTheServer(t *testing.T) {
+	rq := mustParseRQ(t, testRQ(testApplication(), testContextRQ(1, uidCT, uidImplicit),
+		testUser(testMaxLength(16384), testItem(byte(ItemAsyncWindow), 0, 0), testItem(0x00, "unknown"))))
+	for _, omit := range []bool{false, true} {
+		n := narrowing(rq)
+		n.OmitAsync = omit
+		server := mustParseRQ(t, rq.AppendNarrowed(nil, n))
+		if server.User.HasAsync == omit || !bytes.Contains(server.Raw(), []byte("unknown")) {
+			t.Errorf("omitted %v: the server is sent %x", omit, server.Raw())
+		}
+		want := [2]int{}
+		if omit {
+			want = [2]int{1, 1}
+		}
+		if got := rq.Offer(n).window; got != want {
+			t.Errorf("omitted %v: the window is %v, want %v", omit, got, want)
+		}
+	}
+}
+
 // D1, D2
 func TestMaximumLengthIsLowered(t *testing.T) {
 	for _, c := range []struct{ value, limit, want uint32 }{

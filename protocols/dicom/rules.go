@@ -77,6 +77,9 @@ type Association struct {
 	CallAs string
 	// CallingAs likewise is the title that the server is told the caller has.
 	CallingAs string
+	// OmitAsync, set by Rules.Associate, keeps the asynchronous operations window from the server:
+	// it stands for 1 and 1 then (D11).
+	OmitAsync bool
 }
 
 // PresentationContext holds one proposed presentation context (PS3.8 §9.3.2.2).

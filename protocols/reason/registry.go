@@ -119,8 +119,8 @@ var registry = []Info{
 		Do: "Add it to the flow's allow list if the device needs it.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
-	{Code: PolicyRewrite, Meaning: "The unit passed with AE titles rewritten, as the policy says: each side is told the titles that it knows.",
-		Do: "Nothing; or let the device use the new AE titles, and take was.ae out of site.yaml.",
+	{Code: PolicyRewrite, Meaning: "The unit passed with a part rewritten, as the policy says: each side is told the AE titles that it knows, and nothing that its software is known not to bear.",
+		Do: "Nothing. Where it is an AE title: or let the device use the new one, and take was.ae out of site.yaml.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
 	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address that no device of this listener has; it was closed unread.",
