@@ -36,7 +36,7 @@ var remedies = map[reason.Code]func(found string) string{
 	reason.DICOMCalledAE:        says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
 	reason.DICOMCallingAE:       says("Add %s to ae.titles in the device's file, if the device may call itself so."),
 	reason.DICOMCommand:         says("Add the operation to the flow's allow list (found %q)."),
-	reason.DICOMRole:            says("Add get, whose returns have %s, to the flow's allow list if the device retrieves it so; store if it sends it."),
+	reason.DICOMRole:            allowRole,
 	reason.DICOMQueryLevel:      says("Add %s to levels of the flow's find, move or get."),
 	reason.DICOMQueryKey:        says("Add the attribute to match of the flow's find if it may be matched by, to return if it may be asked for (found %q)."),
 	reason.DICOMMoveDestination: says("Add %s to the flow's move: {to: [...]} if objects may go there."),
@@ -80,6 +80,14 @@ func allowClass(found string) string {
 func returnClass(found string) string {
 	name, _, _ := strings.Cut(found, " (+")
 	return fmt.Sprintf("Add %s to returns of the flow's move or get, or to the allow list of a flow with from:, if the device needs it.", name)
+}
+
+// allowRole says how whoever connects may have the role for a SOP class.
+func allowRole(found string) string {
+	if uid, ok := dict.UID(found); ok && dict.IsStorage(uid) {
+		return fmt.Sprintf("Add get, whose returns have %s, to the flow's allow list if the device retrieves it so; store if it sends it.", found)
+	}
+	return reason.Lookup(reason.DICOMRole).Do
 }
 
 // Remedy says what would allow the unit, with the rule's file and line.
