@@ -129,6 +129,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add("listeners: {a: {address: \":1\", protocol: hl7, tunnel: mtls, peers: a}}\ntunnels: {mtls: {ca: \"file:a\", certificate: \"file:b\", key: \"file:c\"}}",
 		"upstreams: {a: {address: \"a:1\", tunnel: mtls}}", "tier: t\nnull: ~", "device: d\nflows: {x: {from: a, listen: \":0\", allow: [print]}}\n---\ndevice: e")
 	f.Add(reverseBox, reverseSite, "tier: t\nflows: {a: {to: pacs, allow: [commit, move: {to: self, returns: [1.2.3]}]}, a.return: {to: ris, allow: [echo]}}", reverseCT)
+	f.Add(testBox, testSite, "tier: t", "device: d\nidentify: {ip: 10.0.0.1}\nae: {titles: [A]}\nflows: {x: {to: pacs, allow: ["+
+		"find: {model: Study Root, levels: STUDY, match: [Patient ID], return: [StudyDate], everything: false}, move: {to: [B], levels: []},"+
+		"get: {returns: CT Image Storage}, mpps: {notify: true}, normalized: {class: Printer, operations: [N-GET, N-ACTION], actions: [1, 2]}]}}")
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, cordon, site, tier, device string) {
 		writeSite(t, dir, map[string]string{"cordon.yaml": cordon, "site.yaml": site, "tiers/t.yaml": tier, "devices/d.yaml": device})
