@@ -404,3 +404,12 @@ func TestRequestBeyondTheWindowIsAnswered(t *testing.T) {
 	wantToward(t, p, protocols.Far, chunks[0].Bytes, first, third)
 	wantToward(t, p, protocols.Near, chunks[1].Bytes, answer, failure(2, reason.DICOMWindow))
 }
+
+// D15: user identity, extended and common extended negotiation, and what a later edition adds, are
+// between the peers.
+func TestWhatPeersNegotiateBesidesPasses(t *testing.T) {
+	p := playEveryWay(t, Config{}, plain, near(fullRQ()), far(fullAC()))
+	wantToward(t, p, protocols.Far, fullRQ())
+	wantToward(t, p, protocols.Near, fullAC())
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow")
+}

@@ -59,6 +59,12 @@ func TestRetrieveAETitlesAreReplaced(t *testing.T) {
 		code := join(el(e, tagItem, "", nil), el(e, 0x00080100, "SH", []byte("X1")), el(e, 0x00401012, "SQ", nil), el(e, tagItem, "", []byte{}),
 			el(e, tagSequenceDelimiter, "", []byte{}), el(e, tagItemDelimiter, "", []byte{}), el(e, tagSequenceDelimiter, "", []byte{}))
 		skipped := join(el(e, 0x00081032, "SQ", nil), code)
+		if !e.implicit {
+			// An UN of undefined length holds Implicit VR Little Endian (PS3.5 §6.2.2).
+			i := encoding{implicit: true}
+			skipped = join(skipped, el(e, 0x00081040, "UN", nil), el(i, tagItem, "", nil), el(i, 0x00090102, "", []byte("LO")),
+				el(i, tagItemDelimiter, "", []byte{}), el(i, tagSequenceDelimiter, "", []byte{}))
+		}
 		after := join(el(e, 0x0020000D, "UI", []byte(testStudy+"\x00")), []byte("not read"))
 		title := func(v string) []byte { return el(e, tagRetrieveAETitle, "AE", []byte(v)) }
 		ref := el(e, 0x00081155, "UI", []byte(testInstance+"\x00"))
