@@ -42,11 +42,13 @@ func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), e
 		e, err := g.Explain(r.URL.Query().Get("of"))
 		answer(w, e, err)
 	})
+	mux.HandleFunc("GET /trace", g.serveTrace)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if uid, ok := peerUID(c); ok {
 				g.log.Debug("control socket opened", "uid", uid)
+				ctx = context.WithValue(ctx, userKey{}, uid)
 			}
 			return ctx
 		},
@@ -54,6 +56,9 @@ func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), e
 	go srv.Serve(ln)
 	return func() { srv.Close(); os.Remove(path) }, nil
 }
+
+// userKey is where a request's context has the user who asks, a uint32.
+type userKey struct{}
 
 // maxSocketPath is how long the path of a Unix socket may be (unix(7)), its final NUL excluded.
 const maxSocketPath = 107 // bytes
@@ -107,7 +112,18 @@ func (c Client) Explain(ctx context.Context, of string) (e Explanation, err erro
 }
 
 func (c Client) get(ctx context.Context, path string, out any) error {
-	hc := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	resp, err := c.open(ctx, path, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// open asks for something and returns an answer that is no error. It may take as long as limit; 0
+// is without end.
+func (c Client) open(ctx context.Context, path string, limit time.Duration) (*http.Response, error) {
+	hc := http.Client{Timeout: limit, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
@@ -115,19 +131,19 @@ func (c Client) get(ctx context.Context, path string, out any) error {
 	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cordon"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w on %s: %w", ErrNotRunning, c.Socket, err)
+		return nil, fmt.Errorf("%w on %s: %w", ErrNotRunning, c.Socket, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		var r refused
-		if json.NewDecoder(resp.Body).Decode(&r) == nil && r.Error != "" {
-			return errors.New(r.Error)
-		}
-		return fmt.Errorf("control socket answered %s", resp.Status)
+	var r refused
+	if json.NewDecoder(resp.Body).Decode(&r) == nil && r.Error != "" {
+		return nil, errors.New(r.Error)
 	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	return nil, fmt.Errorf("control socket answered %s", resp.Status)
 }

@@ -49,6 +49,7 @@ type Gateway struct {
 	unknown      unknownPeers
 	budget       budget
 	handshakes   handshakes
+	watchers     watchers
 	clock        atomic.Int64 // seconds since the start, plus one; coarse
 	began        time.Time
 

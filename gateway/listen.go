@@ -182,6 +182,9 @@ func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *
 		g.refuseUnread(spec, c, peer, code, nil)
 		return nil
 	}
+	if g.watchers.count.Load() > 0 {
+		s.retrace(nil)
+	}
 	if code != "" {
 		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: code})
 	}

@@ -18,6 +18,9 @@ func (g *Gateway) record(s *session, v *protocols.Verdict) {
 		a = g.unbound(s)
 	}
 	a.note(s, v, now)
+	if t := s.tracing.Load(); t != nil {
+		t.recorded(v)
+	}
 	g.put(v, s, s.peer, now)
 }
 

@@ -54,6 +54,8 @@ type session struct {
 	near      direction
 	far       direction
 	watch     watch // the sweeper's own
+
+	tracing atomic.Pointer[tracing] // nil while nobody watches; what it points to is used under mu
 }
 
 // newSession takes over an accepted connection whose peer has proven who it is, as far as its
@@ -174,6 +176,9 @@ func (s *session) step(from protocols.Side, win []byte, p *protocols.Plan) {
 		v.Reason, v.Bytes = reason.SessionOpaque, 0
 		p.Record(&v)
 		return
+	}
+	if t := s.tracing.Load(); t != nil {
+		t.failed(&v)
 	}
 	s.answer(protocols.Event{Kind: protocols.Failed, Side: from, Reason: code, Err: err}, p)
 	p.Record(&v)

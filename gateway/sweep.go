@@ -70,6 +70,11 @@ func (l *lull) due(moved int64, reloaded time.Time) bool {
 
 // sweep looks at a session's timer. It is called by the sweeper alone.
 func (s *session) sweep(now time.Time) {
+	if t := s.tracing.Load(); t != nil {
+		s.mu.Lock()
+		t.flush()
+		s.mu.Unlock()
+	}
 	w := &s.watch
 	epoch, moved := s.epoch.Load(), s.progress.Load()
 	if w.since.IsZero() || epoch != w.epoch {

@@ -246,7 +246,7 @@ func TestWrongUseStartsNothing(t *testing.T) {
 }
 
 // No patient data: marked values sent through every path, allowed and refused, stand in no log,
-// audit record, metric, status, error or answer of the control socket.
+// audit record, metric, status, trace, error or answer of the control socket.
 func TestNoPatientData(t *testing.T) {
 	const mark = "ZZMARKED"
 	const markUID = "1.2.99887766554433.1"
@@ -262,6 +262,11 @@ func TestNoPatientData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stopHTTP()
+	watcher, stopTrace, err := w.gw.watchTraffic(TraceQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopTrace()
 
 	a := mustAssociate(t, w, ctImage, mrImage, verification)
 	store(t, a, ctImage, markUID, image(ctImage, markUID, markUID, mark, 500))
@@ -316,6 +321,11 @@ func TestNoPatientData(t *testing.T) {
 	resp.Body.Close()
 	seen.WriteString(w.sink.String())
 	seen.WriteString(w.log.String())
+	lines := watcher.take()
+	if len(lines) < 20 {
+		t.Errorf("only %d lines were traced", len(lines))
+	}
+	json.NewEncoder(&seen).Encode(lines)
 	for _, m := range []string{mark, "99887766554433"} {
 		if i := strings.Index(seen.String(), m); i >= 0 {
 			t.Errorf("%s is quoted: …%s…", m, seen.String()[max(0, i-200):min(i+100, seen.Len())])

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,15 +73,10 @@ func newDeviceShow(o *options) *cobra.Command {
 		Use: "show DEVICE", Short: "Show a device; with --effective, the merged policy with the origin of each line",
 		Args: exactly(1, "the name of a device"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			p, err := loadPolicy(o.config)
-			if err != nil || len(args) > 0 {
+			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			var names []string
-			for _, d := range p.Devices {
-				names = append(names, d.Name)
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return o.completeDevices(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := loadPolicy(o.config)
@@ -104,4 +100,19 @@ func newDeviceShow(o *options) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&effective, "effective", false, "print the merged policy as YAML, each line with the file and line it comes from")
 	return cmd
+}
+
+// completeDevices offers the devices of the policy that are not named yet.
+func (o *options) completeDevices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	p, err := loadPolicy(o.config)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, d := range p.Devices {
+		if !slices.Contains(args, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -75,6 +75,7 @@ First steps:
   cordon run                  run the gateway
   cordon status               who talks, who is refused, since when, and what to do
   cordon explain REASON       what a refusal means and what would allow it
+  cordon trace DEVICE         watch live what a device and its servers say
 
 Exit codes:
   0  all is well
@@ -106,7 +107,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON for machines")
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
-		newRun(o), newInit(o), newCheck(o), newStatus(o), newExplain(o), newDevice(o), newDemo(o), newBench(o), newVersion(o),
+		newRun(o), newInit(o), newCheck(o), newStatus(o), newExplain(o), newTrace(o), newDevice(o), newDemo(o), newBench(o), newVersion(o),
 	)
 	return root
 }

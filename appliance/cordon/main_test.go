@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"cordon/protocols/dicom/endpoint"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -38,6 +40,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
 			"listens":  listens,
+			"echoing":  echoing,
 		},
 	})
 }
@@ -77,4 +80,34 @@ func listens(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("nothing listens on port %s", args[0])
+}
+
+// echoing asks an application entity whether it is there, again and again until the script ends:
+// echoing PORT CALLED CALLING. It proposes to store MR images too.
+func echoing(ts *testscript.TestScript, neg bool, args []string) {
+	done, over := make(chan struct{}), make(chan struct{})
+	ts.Defer(func() { close(done); <-over })
+	implicit := []string{"1.2.840.10008.1.2"}
+	r := endpoint.Request{Called: args[1], Calling: args[2], Contexts: []endpoint.Context{
+		{Abstract: "1.2.840.10008.1.1", Transfer: implicit}, {Abstract: "1.2.840.10008.5.1.4.1.1.4", Transfer: implicit},
+	}}
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			c, err := net.Dial("tcp", "127.0.0.1:"+args[0])
+			if err != nil {
+				continue
+			}
+			if a, err := endpoint.Associate(c, r); err == nil {
+				a.Echo()
+				a.Release()
+			}
+			c.Close()
+		}
+	}()
 }

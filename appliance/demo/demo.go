@@ -221,6 +221,7 @@ Your terminal is the device ct-3 (127.0.0.1). Type in another one, and watch her
   passes     %[4]s
   refused    %[5]s
   metrics    curl http://127.0.0.1:%[6]d/metrics
+  live       cordon trace ct-3 -c %[11]s
 
 Its policy        %[7]s
 Received objects  %[8]s%[9]s
@@ -228,5 +229,5 @@ Audit records     %[10]s
 Ctrl-C ends the demo.
 
 `, s.dicomPort, try(tryImage), try(tryCapture), hl7(tryResult), hl7(tryRegistration), s.httpPort,
-		s.path("devices", "ct-3.yaml"), s.path("received"), keep, s.path("audit", "audit.jsonl"))
+		s.path("devices", "ct-3.yaml"), s.path("received"), keep, s.path("audit", "audit.jsonl"), s.path("cordon.yaml"))
 }

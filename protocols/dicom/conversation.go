@@ -48,6 +48,7 @@ type Conversation struct {
 	over     bool        // the association ended; nothing is read any longer
 	retitler retitler
 	work     []byte // a data set on its way through the retitler
+	tracer   protocols.Tracer // who watches; nil for nobody
 }
 
 // context is an accepted presentation context.
@@ -197,6 +198,7 @@ func (t *turn) next() (bool, error) {
 
 // control acts on a PDU that carries no message.
 func (t *turn) control(typ PDUType, pdu []byte) error {
+	t.traceControl(typ, pdu)
 	switch typ {
 	case TypeAssociateRQ:
 		return t.associate(pdu)

@@ -44,6 +44,7 @@ func (t *turn) associate(pdu []byte) error {
 		t.reject(len(pdu), &v)
 		return nil
 	}
+	t.traceRequest(&v)
 	t.p.Record(&v)
 	su.far = LowerMaxLength(su.rq.User.MaxLength, c.cfg.MaxPDU)
 	su.made = su.rq.AppendNarrowed(su.made[:0], &su.narrow)
@@ -123,6 +124,8 @@ func (t *turn) context(i int) (v protocols.Verdict) {
 
 // reject answers the association request, of size bytes, with an A-ASSOCIATE-RJ.
 func (t *turn) reject(size int, v *protocols.Verdict) {
+	t.traceRequest(v)
+	t.c.traceOwn(protocols.Near, TypeAssociateRJ, v.Reason)
 	t.drop(size)
 	t.p.Send(protocols.Near, AppendRJ(nil, rjOf(v.Reason)))
 	t.p.Record(v)
@@ -171,6 +174,7 @@ func (t *turn) accepted(pdu []byte) error {
 	c.sent[protocols.Far].limit = su.far
 	su.made = su.ac.AppendRestored(su.made[:0], su.offer, c.cfg.MaxPDU)
 	t.replace(pdu, su.made)
+	t.traceAccepted(len(pdu))
 	c.issue(protocols.Near, Evt7)
 	c.setup = nil
 	return nil

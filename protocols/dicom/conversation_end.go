@@ -107,6 +107,7 @@ func (c *Conversation) dialFailed(p *protocols.Plan, code reason.Code) {
 	v.Settled = true
 	p.Record(&v)
 	p.Send(protocols.Near, AppendRJ(nil, rjOf(code)))
+	c.traceOwn(protocols.Near, TypeAssociateRJ, code)
 	c.end(p, protocols.FIN, protocols.RST)
 }
 
@@ -138,6 +139,7 @@ func (c *Conversation) abort(p *protocols.Plan, code reason.Code) {
 			ending[side] = protocols.RST
 		default:
 			p.Send(side, pdu)
+			c.traceOwn(side, TypeAbort, code)
 		}
 	}
 	c.end(p, ending[protocols.Near], ending[protocols.Far])
@@ -163,6 +165,7 @@ func (c *Conversation) cut(p *protocols.Plan, why reason.Code) {
 		if v.Unit.Empty() { // its command set was not complete
 			v.Unit.Set(TypePDataTF.String())
 		}
+		c.traceCut(protocols.Side(i), &v, why)
 		cutShort(p, &v, why)
 	}
 	if c.state[protocols.Near] == Sta3 && c.setup != nil && c.setup.offer != nil {

@@ -24,6 +24,7 @@ type message struct {
 	cmd     Command
 	read    reading
 	bytes   int64  // on the wire, so far
+	pdvs    int    // likewise
 	anew    [2]int // bytes of its command set and its data set in sender.anew
 	verdict protocols.Verdict
 }
@@ -48,7 +49,7 @@ func (t *turn) fragment(v *PDV) error {
 	switch m.state {
 	case between:
 		t.s.sure = len(t.s.pieces)
-		m.state, m.fate, m.ctx, m.set, m.bytes = inCommand, undecided, ctx, m.set[:0], 0
+		m.state, m.fate, m.ctx, m.set, m.bytes, m.pdvs = inCommand, undecided, ctx, m.set[:0], 0, 0
 		m.verdict.Reset(t.from)
 	case inData:
 		t.add(v.Len, v.Off == PDUHeaderLen)
@@ -157,11 +158,13 @@ func (t *turn) decided() error {
 		t.account(&m.cmd)
 		t.s.remake()
 		t.s.decide(passed)
+		t.traceMessage(protocols.Begun)
 	case m.cmd.Response():
 		t.disown()
 	default:
 		t.s.asked++
 		t.s.decide(dropped)
+		t.traceMessage(protocols.Begun)
 	}
 	return nil
 }
@@ -172,6 +175,7 @@ func (t *turn) disown() {
 	v := m.verdict
 	v.Bytes, v.Settled = m.bytes, true
 	m.state = between
+	t.traceMessage(protocols.Whole)
 	t.c.abort(t.p, v.Reason)
 	t.p.Record(&v)
 }
@@ -187,6 +191,7 @@ func (t *turn) complete() error {
 		s.ended = append(s.ended, v)
 	}
 	m.state = between
+	t.traceEnd()
 	if m.fate == dropped && m.cmd.Field != CancelRQ {
 		return t.owe()
 	}

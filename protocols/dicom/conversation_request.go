@@ -126,6 +126,7 @@ func (s *sender) find(id, field uint16, context uint8) int {
 // owe queues the response that refuses the request under way.
 func (t *turn) owe() error {
 	s, m := t.s, &t.s.msg
+	t.traceFailure()
 	limit := t.c.sent[t.from.Other()].limit // what this side accepts
 	s.made = appendFailure(s.made, &m.cmd, m.verdict.Reason, limit)
 	s.owed = append(s.owed, owed{number: s.asked, end: len(s.made)})

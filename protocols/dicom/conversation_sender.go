@@ -143,6 +143,7 @@ func (t *turn) data(length uint32) (bool, error) {
 func (t *turn) stream(last bool) (bool, error) {
 	s := t.s
 	s.msg.bytes += int64(t.size)
+	s.msg.pdvs++
 	if last {
 		s.rest = t.size
 		return true, t.finish()
@@ -247,6 +248,7 @@ func (t *turn) mixed(pdu []byte) error {
 func (t *turn) add(n int, begins bool) {
 	s := t.s
 	s.msg.bytes += int64(n)
+	s.msg.pdvs++
 	pc := piece{n: int32(n), fate: s.msg.fate, set: s.msg.state == inCommand}
 	if begins {
 		s.msg.bytes += PDUHeaderLen
