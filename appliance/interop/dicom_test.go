@@ -55,6 +55,8 @@ func TestDICOMFilesArriveUnchanged(t *testing.T) {
 		{"storescu to Orthanc", newStorescu, newOrthanc, toTLS, anew, 85},
 		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, anew, 90},
 		{"pynetdicom to pynetdicom", newPynetdicomSCU, newPynetdicomSCP, toTLS, asInFile, 95},
+		{"dicom-rs to storescp", newRustSCU, newStorescp, toFarEnd, none, 50},
+		{"storescu to dicom-rs", newStorescu, newRustSCP, toFarEnd, none, 50},
 		{"pynetdicom to storescp", newPynetdicomSCU, newStorescp, toFarEnd, asInFile, 90},
 	} {
 		t.Run(c.name+", "+string(c.route), func(t *testing.T) {
@@ -124,7 +126,7 @@ func storeEverything(files []sample) flow {
 		}
 		transfer = append(transfer, f.transfer)
 	}
-	return flow{"dicom", "[echo, store: all, store: [" + list(private) + "]], transfer_syntaxes: [" + list(transfer) + "], tolerate: {lettered_uids: true}"}
+	return flow{protocol: "dicom", allow: "[echo, store: all, store: [" + list(private) + "]], transfer_syntaxes: [" + list(transfer) + "], tolerate: {lettered_uids: true}"}
 }
 
 func list(names []string) string {
