@@ -16,11 +16,13 @@ import (
 const (
 	loadAE       = "LOAD"
 	sinkAE       = "SINK"
+	homeAE       = "HOME" // where a C-MOVE has objects sent
 	verification = "1.2.840.10008.1.1"
 	ctImage      = "1.2.840.10008.5.1.4.1.1.2"
 	usMultiFrame = "1.2.840.10008.5.1.4.1.1.3.1"
 	textReport   = "1.2.840.10008.5.1.4.1.1.88.11"
 	studyFind    = "1.2.840.10008.5.1.4.1.2.2.1"
+	studyMove    = "1.2.840.10008.5.1.4.1.2.2.2"
 	studyGet     = "1.2.840.10008.5.1.4.1.2.2.3"
 	implicitLE   = "1.2.840.10008.1.2"
 	explicitLE   = "1.2.840.10008.1.2.1"

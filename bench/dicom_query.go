@@ -126,38 +126,100 @@ func (p *scp) give() error {
 	return p.write(all[len(all)-1-p.left])
 }
 
-// retrieve asks for objects by one C-GET after the other on one association, until there were at
-// least as many as the load has.
-func retrieve(ctx context.Context, l *Load) (s Sample, err error) {
-	conn, a, err := associate(ctx, l, []endpoint.Context{
-		{Abstract: studyGet, Transfer: []string{explicitLE}}, {Abstract: ctImage, Transfer: []string{explicitLE}},
-	}, smallPDU, ctImage)
+// move answers a C-MOVE-RQ: it sends the objects home, each followed by a pending response.
+func (p *scp) move() error {
+	ctx, context := context.Background(), p.part.context
+	rsp := dicom.Command{Field: dicom.CMoveRSP, MessageID: p.cmd.MessageID, SOPClass: []byte(studyMove), Status: endpoint.StatusNoDestination}
+	if p.tally.home == nil {
+		return p.respond(context, &rsp, nil)
+	}
+	conn, a, err := associate(ctx, &Load{Target: *p.tally.home}, []endpoint.Context{
+		{Abstract: verification, Transfer: []string{implicitLE}}, {Abstract: ctImage, Transfer: []string{explicitLE}},
+	}, smallPDU)
 	if err != nil {
-		return s, err
+		return fmt.Errorf("return of a C-MOVE: %w", err)
 	}
 	defer conn.Close()
-	s.Latency = newHistogram()
-	began := time.Now()
-	last := began
-	q := endpoint.Query{Class: studyGet, Identifier: identifier(), Store: func(_ *endpoint.Stored, data io.Reader) uint16 {
-		n, err := io.Copy(io.Discard, data)
-		if err != nil {
-			return endpoint.StatusOutOfResources
+	rsp.Status = dicom.StatusPending
+	all := returned()
+	for i, m := range all {
+		if _, err := conn.Write(m); err != nil {
+			return err
 		}
-		now := time.Now()
-		s.Latency.record(now.Sub(last))
-		last, s.Units, s.Bytes = now, s.Units+1, s.Bytes+n
-		return endpoint.StatusSuccess
-	}}
-	for s.Units < int64(l.Count) {
-		final, err := a.Query(dicom.CGetRQ, &q)
+		if err := succeeded(a); err != nil {
+			return err
+		}
+		p.tally.object()
+		if i < len(all)-1 {
+			if err := p.respond(context, &rsp, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.Release(); err != nil {
+		return err
+	}
+	rsp.Status = dicom.StatusSuccess
+	return p.respond(context, &rsp, nil)
+}
+
+// retrieve asks for objects by one C-GET or C-MOVE after the other on one association, until there
+// were at least as many as the load has.
+func retrieve(field uint16) func(context.Context, *Load) (Sample, error) {
+	return func(ctx context.Context, l *Load) (s Sample, err error) {
+		class, serves := studyMove, []string(nil)
+		contexts := []endpoint.Context{{Abstract: class, Transfer: []string{explicitLE}}}
+		if field == dicom.CGetRQ {
+			class, serves = studyGet, []string{ctImage}
+			contexts = []endpoint.Context{{Abstract: class, Transfer: []string{explicitLE}}, {Abstract: ctImage, Transfer: []string{explicitLE}}}
+		}
+		conn, a, err := associate(ctx, l, contexts, smallPDU, serves...)
 		if err != nil {
 			return s, err
 		}
-		if final.Status != endpoint.StatusSuccess {
-			return s, fmt.Errorf("C-GET-RSP with status %04XH", final.Status)
+		defer conn.Close()
+		r := &retrieved{latency: newHistogram(), last: time.Now()}
+		q := endpoint.Query{Class: class, Identifier: identifier(), Destination: homeAE, Store: r.store}
+		if field == dicom.CMoveRQ {
+			q.Pending = func(*endpoint.Response) bool { r.object(int64(len(returned()[0]))); return true }
 		}
+		began := r.last
+		for r.units < int64(l.Count) {
+			final, err := a.Query(field, &q)
+			if err != nil {
+				return s, err
+			}
+			if final.Status != endpoint.StatusSuccess {
+				return s, fmt.Errorf("final response with status %04XH", final.Status)
+			}
+			if field == dicom.CMoveRQ {
+				r.object(int64(len(returned()[0])))
+			}
+		}
+		s = Sample{Units: r.units, Bytes: r.bytes, Wall: time.Since(began), Latency: r.latency}
+		return s, a.Release()
 	}
-	s.Wall = time.Since(began)
-	return s, a.Release()
+}
+
+// retrieved is what came back.
+type retrieved struct {
+	units, bytes int64
+	latency      *histogram
+	last         time.Time // when the object before came
+}
+
+func (r *retrieved) object(bytes int64) {
+	now := time.Now()
+	r.latency.record(now.Sub(r.last))
+	r.last, r.units, r.bytes = now, r.units+1, r.bytes+bytes
+}
+
+// store takes an object of a C-GET.
+func (r *retrieved) store(_ *endpoint.Stored, data io.Reader) uint16 {
+	n, err := io.Copy(io.Discard, data)
+	if err != nil {
+		return endpoint.StatusOutOfResources
+	}
+	r.object(n)
+	return endpoint.StatusSuccess
 }

@@ -9,7 +9,7 @@ import (
 
 // What the queries of a load bring is what the sink sent.
 func TestQueriesAreAnswered(t *testing.T) {
-	for name, least := range map[string]int64{"dicom-find": 1, "dicom-get": 2 * objectsOfGet} {
+	for name, least := range map[string]int64{"dicom-find": 1, "dicom-get": 2 * objectsOfGet, "dicom-move": 2 * objectsOfGet} {
 		t.Run(name, func(t *testing.T) {
 			w := Find(name)
 			sink, err := NewSink("127.0.0.1:0", nil, w)
@@ -17,12 +17,16 @@ func TestQueriesAreAnswered(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer sink.Close()
+			sink.sends(&Target{Address: sink.Address()})
 			sample, err := w.run(t.Context(), &Load{Target: Target{Address: sink.Address()}, Connections: 1,
 				Count: objectsOfGet + 1, Duration: 5 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
 			arrived, err := sink.Drain(t.Context(), sample.Units)
+			if w.returns { // what it sent came back to itself
+				arrived.Units /= 2
+			}
 			if err != nil || arrived.Units != sample.Units || sample.Units < least || sample.Bytes == 0 {
 				t.Errorf("%+v, the sink counts %+v, %v", sample, arrived, err)
 			}

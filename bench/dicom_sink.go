@@ -180,6 +180,8 @@ func (p *scp) arrived() error {
 	case dicom.CGetRQ:
 		p.getting, p.left = p.cmd.MessageID, len(returned())
 		return p.give()
+	case dicom.CMoveRQ:
+		return p.move()
 	case dicom.CStoreRSP:
 		p.tally.object()
 		return p.give()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"cordon/protocols/dicom"
 )
 
 // Role is where a gateway stands.
@@ -37,6 +39,9 @@ type Workload struct {
 	dcmtk bool     // dcmtk's programs stand at both ends
 	env   []string // of these
 	size  int64    // of the object, whatever the run's size; 0: the run's
+	// returns says that objects return to the load by associations that the sink opens, through
+	// another process of the gateway in the server role.
+	returns bool
 
 	serve func(net.Conn, *Tally) error
 	run   func(context.Context, *Load) (Sample, error)
@@ -95,7 +100,11 @@ var Workloads = []*Workload{
 	}, {
 		Name: "dicom-get", About: "C-GETs of 20 CT-like objects each, which return on the same association", Protocol: "dicom", Unit: "object",
 		Roles: []Role{Client}, Connections: []int{1}, allow: "get: {returns: [CT Image Storage]}",
-		serve: serveDICOM, run: retrieve,
+		serve: serveDICOM, run: retrieve(dicom.CGetRQ),
+	}, {
+		Name: "dicom-move", About: "C-MOVEs of 20 CT-like objects each, which return on an association that the sink opens, through a second gateway", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, allow: "move: {to: " + homeAE + "}", returns: true,
+		serve: serveDICOM, run: retrieve(dicom.CMoveRQ),
 	}, {
 		Name: "dicom-object", About: "one object of 500 MB on one association, 16 KiB PDUs", Protocol: "dicom", Unit: "object",
 		Roles: []Role{Client}, Connections: []int{1}, size: 500 << 20,
