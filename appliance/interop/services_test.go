@@ -35,6 +35,8 @@ func TestServicesAnswerTheSame(t *testing.T) {
 		{"findscu -W to Orthanc", "find: {model: Modality Worklist}", "", orthancServer, always(findscuWorklist), false, came("rsp", 1)},
 		{"getscu to Orthanc", getStudy, "", orthancServer, always(getscu), true, came("2.25", 3)},
 		{"movescu to Orthanc", moveHome, "", orthancServer, movescu, true, came("CT.", 3)},
+		{"dcmprscu to dcmprscp", "print", "", dcmprscp, always(dcmprscu), false, came("ended", 1)},
+		{"pynetdicom to dcmprscp", "print", "", dcmprscp, doing("print"), false, said("print", `["0000", "NORMAL"], "0000", "0000", "0000", "0000", "0000", "0000"`)},
 		{"dicom-rs to dcmqrscp", findStudy, "", dcmqrscp, always(rustFind), false, said("said", studyUID)},
 		{"Orthanc to pynetdicom", findStudy + ", " + moveHome + ", commit", "", pynetdicomServer, orthancDevice, true,
 			all(came("2.25", 3), said("commitment", "Success"))},
