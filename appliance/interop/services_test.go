@@ -110,3 +110,29 @@ func all(wants ...func(answer) bool) func(answer) bool {
 		return !slices.ContainsFunc(wants, func(want func(answer) bool) bool { return !want(a) })
 	}
 }
+
+// What a flow does not let return does not come, on the same association or on a new one, and the
+// device is told so.
+func TestWhatMayNotReturnDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		name, allow, far string
+		device           func(own string) device
+	}{
+		{"getscu", "get: {returns: [MR Image Storage]}", "", always(getscu)},
+		{"movescu", "move: {to: self, returns: [MR Image Storage]}", "move: {to: " + callingAE + "}", movescu},
+		{"movescu to another title", "move: {to: ELSEWHERE}", "", movescu},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			own := freePort(t)
+			f := flow{protocol: "dicom", allow: "[" + c.allow + "]", own: own}
+			if c.far != "" {
+				f.far = "[" + c.far + "]"
+			}
+			got := c.device(own)(t, f.between(t, dcmqrscp, false))
+			if got["ended"] == fmt.Sprint(nil) || len(got) != 1 {
+				t.Errorf("it ended with %s, and %d files came", got["ended"], len(got)-1)
+			}
+		})
+	}
+}
