@@ -154,6 +154,14 @@ func files(t *testing.T, name string, args ...string) answer {
 		t.Fatalf("%s does not end", name)
 	}
 	a := answer{"ended": fmt.Sprint(c.err)}
+	a.read(t, dir)
+	return a
+}
+
+// read adds the files of a folder, of Part 10 files what is from the other end: transfer syntax and
+// data set.
+func (a answer) read(t *testing.T, dir string) {
+	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -163,12 +171,11 @@ func files(t *testing.T, name string, args ...string) answer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o, err := splitPart10(content); err == nil { // what precedes the data set is the program's own
+		if o, err := splitPart10(content); err == nil {
 			content = append([]byte(o.transfer+"\n"), o.dataSet...)
 		}
 		a[e.Name()] = string(content)
 	}
-	return a
 }
 
 // asSCU are the arguments with which dcmtk's programs ask for a study.
@@ -199,6 +206,20 @@ func movescu(own string) device {
 	return func(t *testing.T, port string) answer {
 		t.Helper()
 		return files(t, "movescu", asSCU(port, append(oneStudy, "+B", "-aem", callingAE, "+P", own)...)...)
+	}
+}
+
+// storescpBeside asks as movescu too, and has a storescp take the study at the port own.
+func storescpBeside(own string) device {
+	return func(t *testing.T, port string) answer {
+		t.Helper()
+		dir := t.TempDir()
+		c := start(t, "storescp", exec.Command(program(t, "storescp"), "-aet", callingAE, "+B", "-od", dir, own))
+		c.ready(t, own)
+		a := files(t, "movescu", asSCU(port, append(oneStudy, "-aem", callingAE)...)...)
+		c.stop(t)
+		a.read(t, dir)
+		return a
 	}
 }
 

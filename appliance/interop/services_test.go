@@ -30,6 +30,7 @@ func TestServicesAnswerTheSame(t *testing.T) {
 		{"findscu to dcmqrscp", findStudy, "", dcmqrscp, always(findscu), false, came("rsp", 1)},
 		{"getscu to dcmqrscp", getStudy, "", dcmqrscp, always(getscu), false, came("2.25", 3)},
 		{"movescu to dcmqrscp", moveHome, "move: {to: " + callingAE + "}", dcmqrscp, movescu, false, came("CT.", 3)},
+		{"movescu for storescp to dcmqrscp", moveHome, "move: {to: " + callingAE + "}", dcmqrscp, storescpBeside, false, came("CT.", 3)},
 		{"findscu -W to wlmscpfs", "find: {model: Modality Worklist}", "", wlmscpfs, always(findscuWorklist), false, came("rsp", 1)},
 		{"findscu to Orthanc", findStudy, "", orthancServer, always(findscu), true, came("rsp", 1)},
 		{"findscu -W to Orthanc", "find: {model: Modality Worklist}", "", orthancServer, always(findscuWorklist), false, came("rsp", 1)},
@@ -114,13 +115,15 @@ func all(wants ...func(answer) bool) func(answer) bool {
 // What a flow does not let return does not come, on the same association or on a new one, and the
 // device is told so.
 func TestWhatMayNotReturnDoesNot(t *testing.T) {
+	const unable, unknown = `[["a702", 0], []]`, `[["a801", null], []]` // PS3.4 §C.4.2.1.5, §C.4.3.1.4
 	for _, c := range []struct {
 		name, allow, far string
 		device           func(own string) device
+		want             func(answer) bool
 	}{
-		{"getscu", "get: {returns: [MR Image Storage]}", "", always(getscu)},
-		{"movescu", "move: {to: self, returns: [MR Image Storage]}", "move: {to: " + callingAE + "}", movescu},
-		{"movescu to another title", "move: {to: ELSEWHERE}", "", movescu},
+		{"get", "get: {returns: [MR Image Storage]}", "", doing("get"), said("get", unable)},
+		{"move", "move: {to: self, returns: [MR Image Storage]}", "move: {to: " + callingAE + "}", movescu, failed},
+		{"move to another title", "move: {to: ELSEWHERE}", "", doing("move"), said("move", unknown)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -129,10 +132,12 @@ func TestWhatMayNotReturnDoesNot(t *testing.T) {
 			if c.far != "" {
 				f.far = "[" + c.far + "]"
 			}
-			got := c.device(own)(t, f.between(t, dcmqrscp, false))
-			if got["ended"] == fmt.Sprint(nil) || len(got) != 1 {
-				t.Errorf("it ended with %s, and %d files came", got["ended"], len(got)-1)
+			if got := c.device(own)(t, f.between(t, dcmqrscp, false)); !c.want(got) {
+				t.Errorf("it gets %.500q", got)
 			}
 		})
 	}
 }
+
+// failed wants no file and a bad end.
+func failed(a answer) bool { return len(a) == 1 && a["ended"] != fmt.Sprint(nil) }
