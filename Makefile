@@ -58,7 +58,7 @@ bench-diff: ## Compare the Go benchmarks of the fast paths with revision BASE (H
 bench-peers: ## Install the gateways that bench compares with (stunnel, haproxy, nginx, ghostunnel)
 	GO='$(GO)' bench/install.sh build/peers/bin
 
-peers: ## Install the real peers that tests talk to (dcmtk, Orthanc, pynetdicom, python-hl7, HAPI)
+peers: ## Install the real peers that tests talk to (dcmtk, Orthanc, pynetdicom, dicom-rs, python-hl7, HAPI)
 	appliance/peers/install.sh build/peers
 
 clean: ## Remove what was built (bin, build); peers go too

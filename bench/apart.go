@@ -46,7 +46,9 @@ func (e End) tlsConfig(w *Workload) (*tls.Config, error) {
 }
 
 func named(name string) (*Workload, error) {
-	if w := Find(name); w != nil {
+	if w := Find(name); w != nil && w.returns {
+		return nil, fmt.Errorf("%s connects back to its load, so load and sink are not run apart", name)
+	} else if w != nil {
 		return w, nil
 	}
 	return nil, fmt.Errorf("no workload is called %q; there are %s", name, strings.Join(names(), ", "))

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -17,8 +16,14 @@ import (
 const (
 	loadAE       = "LOAD"
 	sinkAE       = "SINK"
+	homeAE       = "HOME" // where a C-MOVE has objects sent
 	verification = "1.2.840.10008.1.1"
 	ctImage      = "1.2.840.10008.5.1.4.1.1.2"
+	usMultiFrame = "1.2.840.10008.5.1.4.1.1.3.1"
+	textReport   = "1.2.840.10008.5.1.4.1.1.88.11"
+	studyFind    = "1.2.840.10008.5.1.4.1.2.2.1"
+	studyMove    = "1.2.840.10008.5.1.4.1.2.2.2"
+	studyGet     = "1.2.840.10008.5.1.4.1.2.2.3"
 	implicitLE   = "1.2.840.10008.1.2"
 	explicitLE   = "1.2.840.10008.1.2.1"
 	uidRoot      = "2.25.2000"
@@ -28,70 +33,6 @@ const (
 type object struct {
 	class, instance, transfer string
 	data                      []byte
-}
-
-// appendElement appends a data element in Explicit VR Little Endian (PS3.5 §7.1.2).
-func appendElement(b []byte, tag dicom.Tag, vr, value string) []byte {
-	if len(value)%2 == 1 {
-		value += map[bool]string{true: "\x00", false: " "}[vr == "UI"]
-	}
-	b = binary.LittleEndian.AppendUint16(b, uint16(tag>>16))
-	b = binary.LittleEndian.AppendUint16(b, uint16(tag))
-	b = binary.LittleEndian.AppendUint16(append(b, vr...), uint16(len(value)))
-	return append(b, value...)
-}
-
-// imageHeader is what precedes the pixels of a CT-like image: the attributes that rules look at
-// among others, and the head of Pixel Data with its length.
-func imageHeader(instance string, frames int, pixels uint32) []byte {
-	short := func(v uint16) string { return string([]byte{byte(v), byte(v >> 8)}) }
-	var b []byte
-	for _, e := range []struct {
-		tag       dicom.Tag
-		vr, value string
-	}{
-		{0x00080005, "CS", "ISO_IR 100"},
-		{0x00080008, "CS", `ORIGINAL\PRIMARY\AXIAL`},
-		{dicom.TagSOPClassUID, "UI", ctImage},
-		{dicom.TagSOPInstanceUID, "UI", instance},
-		{0x00080020, "DA", "20260101"},
-		{0x00080060, "CS", "CT"},
-		{0x00080070, "LO", "Cordon bench"},
-		{0x00100010, "PN", "Load^Generated"},
-		{0x00100020, "LO", "BENCH"},
-		{dicom.TagStudyInstanceUID, "UI", uidRoot + ".1"},
-		{0x0020000E, "UI", uidRoot + ".2"},
-		{0x00280002, "US", short(1)},
-		{0x00280004, "CS", "MONOCHROME2"},
-		{0x00280008, "IS", fmt.Sprint(frames)},
-		{0x00280010, "US", short(512)},
-		{0x00280011, "US", short(512)},
-		{0x00280100, "US", short(16)},
-		{0x00280101, "US", short(12)},
-		{0x00280102, "US", short(11)},
-		{0x00280103, "US", short(0)},
-	} {
-		b = appendElement(b, e.tag, e.vr, e.value)
-	}
-	b = append(b, 0xE0, 0x7F, 0x10, 0x00, 'O', 'W', 0, 0)
-	return binary.LittleEndian.AppendUint32(b, pixels)
-}
-
-// frameSize is one frame of 512 × 512 pixels of 16 bits.
-const frameSize = 512 * 512 * 2
-
-// ctStudy generates a study of CT-like objects of 0.525 MB each.
-func ctStudy(n int) []object {
-	pixels := make([]byte, frameSize)
-	for i := range pixels {
-		pixels[i] = byte(i * 7)
-	}
-	objects := make([]object, n)
-	for i := range objects {
-		instance := fmt.Sprintf("%s.3.%d", uidRoot, i+1)
-		objects[i] = object{ctImage, instance, explicitLE, append(imageHeader(instance, 1, frameSize), pixels...)}
-	}
-	return objects
 }
 
 // corpus reads the studies of a directory: its Part 10 files, in all folders below it.
@@ -165,9 +106,9 @@ func newHuge(size int64, pdu uint32) *huge {
 	room := int64(pdu-6) &^ 1 // bytes of data in a PDU with one PDV
 	instance := uidRoot + ".4.1"
 	frames := int(size/frameSize) + 1
-	header := int64(len(imageHeader(instance, frames, 0)))
+	header := int64(len(ct.header(instance, frames, 0)))
 	size = max(size&^1, header)
-	head := imageHeader(instance, frames, uint32(size-header))
+	head := ct.header(instance, frames, uint32(size-header))
 	fill := make([]byte, room)
 	for i := range fill {
 		fill[i] = byte(i * 7)

@@ -10,13 +10,13 @@ import (
 	"cordon/protocols/dicom/endpoint"
 )
 
-// associate dials and asks for an association.
-func associate(ctx context.Context, l *Load, contexts []endpoint.Context, pdu uint32) (net.Conn, *endpoint.Association, error) {
+// associate dials and asks for an association, on which the load is the SCP of some classes.
+func associate(ctx context.Context, l *Load, contexts []endpoint.Context, pdu uint32, serves ...string) (net.Conn, *endpoint.Association, error) {
 	conn, err := l.Target.Dial(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := endpoint.Associate(conn, endpoint.Request{Called: sinkAE, Calling: loadAE, Contexts: contexts, SendLength: pdu, MaxLength: pdu})
+	a, err := endpoint.Associate(conn, endpoint.Request{Called: sinkAE, Calling: loadAE, Contexts: contexts, Serves: serves, SendLength: pdu, MaxLength: pdu})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,13 +94,18 @@ func again(pdu uint32) func(context.Context, *Load) (Sample, error) {
 	}
 }
 
-// study sends objects one after the other on one association, each after the response to the one
-// before, as modalities do.
-func study(ctx context.Context, l *Load) (s Sample, err error) {
-	objects := l.Objects
-	if objects == nil {
-		objects = ctStudy(l.Count)
+// study generates objects and sends them one after the other on one association, each after the
+// response to the one before, as modalities do.
+func study(generate func(n int) []object) func(context.Context, *Load) (Sample, error) {
+	return func(ctx context.Context, l *Load) (Sample, error) {
+		if l.Objects != nil {
+			return send(ctx, l, l.Objects)
+		}
+		return send(ctx, l, generate(l.Count))
 	}
+}
+
+func send(ctx context.Context, l *Load, objects []object) (s Sample, err error) {
 	const pdu = 16384 // what dcmtk and most of the field use
 	list := contexts(objects)
 	conn, a, err := associate(ctx, l, list, pdu)

@@ -31,7 +31,11 @@ type scp struct {
 	set   []byte // command set, as far as it came
 	part  part
 	cmd   dicom.Command
+	rsp   []byte // command set of a response
 	out   []byte
+
+	getting uint16 // Message ID of the C-GET-RQ under way
+	left    int    // objects of it that were not sent yet
 }
 
 // part is what the current fragment is a part of.
@@ -172,14 +176,32 @@ func (p *scp) arrived() error {
 			return err
 		}
 	}
+	switch p.cmd.Field {
+	case dicom.CGetRQ:
+		p.getting, p.left = p.cmd.MessageID, len(returned())
+		return p.give()
+	case dicom.CMoveRQ:
+		return p.move()
+	case dicom.CStoreRSP:
+		p.tally.object()
+		return p.give()
+	case dicom.CFindRQ:
+		if err := p.match(); err != nil {
+			return err
+		}
+	}
 	p.tally.object()
-	return p.respond()
+	rsp := dicom.Command{Field: p.cmd.Field | 0x8000, MessageID: p.cmd.MessageID, SOPClass: p.cmd.SOPClass, SOPInstance: p.cmd.SOPInstance}
+	return p.respond(p.part.context, &rsp, nil)
 }
 
-// respond sends the response to the message that just ended: a success.
-func (p *scp) respond() error {
-	rsp := dicom.Command{Field: p.cmd.Field | 0x8000, MessageID: p.cmd.MessageID, SOPClass: p.cmd.SOPClass, SOPInstance: p.cmd.SOPInstance}
-	p.out = dicom.AppendFragments(p.out[:0], p.part.context, true, dicom.AppendCommand(nil, &rsp), endpoint.DefaultMaxLength)
+// respond sends a response and its data set, if any.
+func (p *scp) respond(context uint8, rsp *dicom.Command, data []byte) error {
+	p.rsp = dicom.AppendCommand(p.rsp[:0], rsp)
+	p.out = dicom.AppendFragments(p.out[:0], context, true, p.rsp, endpoint.DefaultMaxLength)
+	if data != nil {
+		p.out = dicom.AppendFragments(p.out, context, false, data, endpoint.DefaultMaxLength)
+	}
 	return p.write(p.out)
 }
 

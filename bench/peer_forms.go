@@ -141,22 +141,22 @@ func splitAddress(address string) (host, port string) {
 
 // cordonForm writes a site of one device that may do what the workload does, and nothing else.
 func cordonForm(h Hop) Form {
-	classes, syntaxes := []string{"CT Image Storage"}, ""
-	if h.Objects != nil {
-		var transfer []string
-		classes = classes[:0]
+	verbs, syntaxes := h.Workload.allow, ""
+	if verbs == "" {
+		verbs = "store: [CT Image Storage]"
+	}
+	if h.Objects != nil && strings.HasPrefix(verbs, "store:") {
+		var classes, transfer []string
 		for _, c := range contexts(h.Objects) {
 			classes = append(classes, `"`+c.Abstract+`"`)
 			transfer = append(transfer, `"`+c.Transfer[0]+`"`)
 		}
+		slices.Sort(classes)
+		verbs = "store: [" + strings.Join(slices.Compact(classes), ", ") + "]"
 		slices.Sort(transfer)
 		syntaxes = ", transfer_syntaxes: [" + strings.Join(slices.Compact(transfer), ", ") + "]"
 	}
-	slices.Sort(classes)
-	allow := map[string]string{
-		"dicom": "[echo, store: [" + strings.Join(slices.Compact(classes), ", ") + "]]" + syntaxes,
-		"hl7":   "[message: ORU^R01]",
-	}[h.Workload.Protocol]
+	allow := map[string]string{"dicom": "[echo, " + verbs + "]" + syntaxes, "hl7": "[message: ORU^R01]"}[h.Workload.Protocol]
 	return cordonSite(h, h.Workload.Protocol, "enforce", allow)
 }
 

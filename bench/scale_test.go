@@ -110,7 +110,7 @@ func TestObjectHasItsSize(t *testing.T) {
 		h := newHuge(size, smallPDU)
 		b := h.bytes()
 		data := dataSet(t, b)
-		header := len(imageHeader(uidRoot+".4.1", 1, 0))
+		header := len(ct.header(uidRoot+".4.1", 1, 0))
 		if want := max(int(size)&^1, header); len(data) < want || len(data) > want+2 && size > 0 { // frames may take a digit more
 			t.Errorf("%d bytes asked for, the data set has %d", size, len(data))
 		}

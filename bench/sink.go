@@ -20,6 +20,7 @@ type Tally struct {
 	Sum, Xor int64
 
 	arrived *atomic.Int64 // objects of all connections, as they arrive; nil where nobody asks
+	home    *Target       // where objects of a C-MOVE go; nil where none do
 	ids     *ledger       // control IDs of all connections one by one; nil where nobody asks
 }
 
@@ -63,6 +64,7 @@ type Sink struct {
 	ended  *sync.Cond
 	live   map[net.Conn]struct{}
 	tally  Tally
+	home   *Target // where objects of a C-MOVE go
 	count  atomic.Int64
 	failed error // of the first connection that did not end well
 }
@@ -100,7 +102,9 @@ func (s *Sink) accept() {
 }
 
 func (s *Sink) handle(c net.Conn) {
-	t := Tally{arrived: &s.count}
+	s.mu.Lock()
+	t := Tally{arrived: &s.count, home: s.home}
+	s.mu.Unlock()
 	err := s.run(c, &t)
 	c.Close()
 	s.mu.Lock()
@@ -157,6 +161,13 @@ func (s *Sink) Arrived(ctx context.Context, units int64) error {
 	}
 	s.count.Add(-units)
 	return nil
+}
+
+// sends says where objects of a C-MOVE go that is asked for from now on.
+func (s *Sink) sends(home *Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.home = home
 }
 
 func (s *Sink) cut() {

@@ -36,7 +36,7 @@ var strands = []strand{
 	{name: "hl7-secure-passing", about: "connections of three messages each, opened", enter: secureEntry, secure: true, rate: 20, visit: several},
 	{name: "hl7-idle", about: "connections that say something at the start and at the end", enter: hl7Entry, connections: 50, open: accountedMessages},
 	{name: "dicom-study", about: "associations with a study of 10 CT-like objects each", enter: dicomEntry, rate: 1, dicom: true,
-		visit: func(*ledger) func(context.Context, *Load) (Sample, error) { return study }},
+		visit: func(*ledger) func(context.Context, *Load) (Sample, error) { return study(ctStudy) }},
 	{name: "echo-open", about: "C-ECHO on open associations", enter: dicomEntry, connections: 4, rate: 50, dicom: true,
 		open: func(*ledger) opener { return newEchoes }},
 	{name: "echo-passing", about: "associations with one C-ECHO each", enter: dicomEntry, rate: 10, dicom: true,

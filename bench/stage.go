@@ -17,6 +17,7 @@ type stage struct {
 	role     Role
 	far      receiver // behind the gateways
 	alone    receiver // for the load without a gateway
+	home     *Sink    // of the load, where objects of a C-MOVE return; nil where none do
 	lenient  *Sink    // behind those that cannot be given the terms of TLS; nil until needed
 	client   *tls.Config
 	relays   []*relay
@@ -30,6 +31,7 @@ type gateway struct {
 	processes []*process
 	target    Target
 	sink      receiver
+	back      Target // where the sink sends what returns to the load
 }
 
 func (b *bench) newStage(ctx context.Context, w *Workload, role Role) (*stage, error) {
@@ -44,6 +46,12 @@ func (b *bench) newStage(ctx context.Context, w *Workload, role Role) (*stage, e
 	if s.alone, err = s.receiver(ctx, role == Server); err != nil {
 		s.far.Close()
 		return nil, err
+	}
+	if w.returns {
+		if s.home, err = NewSink("127.0.0.1:0", nil, w); err != nil {
+			s.close()
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -88,10 +96,8 @@ func (s *stage) behind(c *contender) (receiver, error) {
 
 func (s *stage) close() {
 	for _, g := range s.started {
-		for _, p := range g.processes {
-			if err := p.stop(); err != nil {
-				s.say("stopping %s: %v", g.Name, err)
-			}
+		if err := g.stop(); err != nil {
+			s.say("stopping %s: %v", g.Name, err)
 		}
 	}
 	for _, r := range s.relays {
@@ -101,6 +107,9 @@ func (s *stage) close() {
 	s.alone.Close()
 	if s.lenient != nil {
 		s.lenient.Close()
+	}
+	if s.home != nil {
+		s.home.Close()
 	}
 }
 
@@ -134,14 +143,18 @@ func (s *stage) start(ctx context.Context, c *contender) error {
 			hops = []Role{Server, Client} // from the sink on
 		}
 		for _, role := range hops {
-			p, at, err := s.hop(ctx, c, role, address)
-			if err != nil {
-				for _, p := range g.processes {
-					p.stop()
-				}
-				return err
+			if address, err = s.hop(ctx, g, s.workload, role, address); err != nil {
+				return errors.Join(err, g.stop())
 			}
-			g.processes, address = append(g.processes, p), at
+		}
+	}
+	if s.home != nil {
+		g.back.Address = s.home.Address()
+		if !c.direct() {
+			if g.back.Address, err = s.hop(ctx, g, Find("dicom-study"), Server, g.back.Address); err != nil {
+				return errors.Join(err, g.stop())
+			}
+			g.back.TLS = s.client
 		}
 	}
 	g.target.Address = address
@@ -152,17 +165,26 @@ func (s *stage) start(ctx context.Context, c *contender) error {
 	return nil
 }
 
-// hop starts one gateway in front of an address and returns where it hears.
-func (s *stage) hop(ctx context.Context, c *contender, role Role, target string) (*process, string, error) {
+// stop ends a gateway that did not start as a whole.
+func (g *gateway) stop() (err error) {
+	for _, p := range g.processes {
+		err = errors.Join(err, p.stop())
+	}
+	return err
+}
+
+// hop starts one process of a gateway in front of an address and returns where it hears.
+func (s *stage) hop(ctx context.Context, g *gateway, w *Workload, role Role, target string) (string, error) {
 	dir, err := os.MkdirTemp(s.dir, "")
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
+	c := g.contender
 	name := clientName
 	if role == Server {
 		name = serverName
 	}
-	h := Hop{Program: c.program, Role: role, Listen: freeAddress(), Target: target, Workload: s.workload, Dir: dir,
+	h := Hop{Program: c.program, Role: role, Listen: freeAddress(), Target: target, Workload: w, Dir: dir,
 		CA: s.pki.ca(), Cert: s.pki.cert(name), Key: s.pki.key(name), Both: s.pki.both(name), Objects: s.objects}
 	if s.Profile != "" && c.Name == Cordon {
 		h.Profile = filepath.Join(s.Profile, fmt.Sprintf("%s-%s.pprof", s.workload.Name, role))
@@ -170,7 +192,10 @@ func (s *stage) hop(ctx context.Context, c *contender, role Role, target string)
 	f := c.form(h)
 	s.report.Peers[c.tested].Forms[string(role)+" "+s.workload.Protocol] = abridged(f)
 	p, err := start(ctx, h, f, c.env)
-	return p, h.Listen, err
+	if err == nil {
+		g.processes = append(g.processes, p)
+	}
+	return h.Listen, err
 }
 
 // load is what one round sends.
@@ -211,6 +236,9 @@ func (s *stage) warm(ctx context.Context, g *gateway, set Setting) error {
 func (s *stage) visit(ctx context.Context, g *gateway, l *Load) (Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Duration+patience)
 	defer cancel()
+	if s.home != nil {
+		g.sink.(*Sink).sends(&g.back)
+	}
 	before, began := lastID.Load(), time.Now()
 	sample, err := s.workload.run(ctx, l)
 	if err != nil {
@@ -223,6 +251,9 @@ func (s *stage) visit(ctx context.Context, g *gateway, l *Load) (Sample, error) 
 		return sample, err
 	}
 	arrived, err := g.sink.Drain(ctx, sample.Units)
+	if err == nil && s.home != nil {
+		arrived, err = s.home.Drain(ctx, sample.Units)
+	}
 	if err != nil {
 		return sample, errors.Join(err, g.said())
 	}

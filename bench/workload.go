@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"cordon/protocols/dicom"
 )
 
 // Role is where a gateway stands.
@@ -33,9 +35,13 @@ type Workload struct {
 	Memory bool  // what is measured is memory while connections are held, on fresh gateways
 	Quick  []int // connections of a quick run; none: left out of it
 
+	allow string   // what a policy allows besides C-ECHO and objects that were given
 	dcmtk bool     // dcmtk's programs stand at both ends
 	env   []string // of these
 	size  int64    // of the object, whatever the run's size; 0: the run's
+	// returns says that objects return to the load by associations that the sink opens, through
+	// another process of the gateway in the server role.
+	returns bool
 
 	serve func(net.Conn, *Tally) error
 	run   func(context.Context, *Load) (Sample, error)
@@ -81,7 +87,24 @@ var Workloads = []*Workload{
 	}, {
 		Name: "dicom-study", About: "many CT-like objects of 0.525 MB on one association, 16 KiB PDUs", Protocol: "dicom", Unit: "object",
 		Roles: []Role{Client}, Connections: []int{1},
-		serve: serveDICOM, run: study,
+		serve: serveDICOM, run: study(ctStudy),
+	}, {
+		Name: "dicom-mixed", About: "CT-like objects, structured reports of 6 kB and ultrasound loops of 3.7 MB on one association", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1},
+		allow: "store: [CT Image Storage, Basic Text SR Storage, Ultrasound Multi-frame Image Storage]",
+		serve: serveDICOM, run: study(mixedStudy),
+	}, {
+		Name: "dicom-find", About: "C-FINDs with 100 small matches each on open associations", Protocol: "dicom", Unit: "request",
+		Roles: []Role{Client}, Connections: []int{1, 8}, allow: "find: {model: Study Root}",
+		serve: serveDICOM, run: exchange(newFinds),
+	}, {
+		Name: "dicom-get", About: "C-GETs of 20 CT-like objects each, which return on the same association", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, allow: "get: {returns: [CT Image Storage]}",
+		serve: serveDICOM, run: retrieve(dicom.CGetRQ),
+	}, {
+		Name: "dicom-move", About: "C-MOVEs of 20 CT-like objects each, which return on an association that the sink opens, through a second gateway", Protocol: "dicom", Unit: "object",
+		Roles: []Role{Client}, Connections: []int{1}, allow: "move: {to: " + homeAE + "}", returns: true,
+		serve: serveDICOM, run: retrieve(dicom.CMoveRQ),
 	}, {
 		Name: "dicom-object", About: "one object of 500 MB on one association, 16 KiB PDUs", Protocol: "dicom", Unit: "object",
 		Roles: []Role{Client}, Connections: []int{1}, size: 500 << 20,

@@ -158,6 +158,7 @@ func (l lines) read(t *testing.T) string {
 // asked is a program that answers each line of its standard input with one line.
 type asked struct {
 	lines
+	*child
 	in io.Writer
 }
 
@@ -167,14 +168,14 @@ func ask(t *testing.T, name string, cmd *exec.Cmd) asked {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, l := readLines(t, name, cmd)
-	return asked{l, in}
+	c, l := readLines(t, name, cmd)
+	return asked{l, c, in}
 }
 
 func (a asked) ask(t *testing.T, line string) string {
 	t.Helper()
 	if _, err := io.WriteString(a.in, line+"\n"); err != nil {
-		t.Fatalf("%s: %v", a.name, err)
+		t.Fatalf("%s: %v", a.lines.name, err)
 	}
 	return a.read(t)
 }

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -246,12 +248,18 @@ func newPynetdicomSCP(t *testing.T, tls *tlsFiles) scp {
 }
 
 // orthanc is the Orthanc server, asked by its REST interface.
-type orthanc struct{ at, rest string }
+type orthanc struct {
+	at, rest string
+	*child
+}
 
-func newOrthanc(t *testing.T, tls *tlsFiles) scp {
+func newOrthanc(t *testing.T, tls *tlsFiles) scp { return startOrthanc(t, tls, nil) }
+
+// startOrthanc starts Orthanc with settings besides its usual ones here.
+func startOrthanc(t *testing.T, tls *tlsFiles, more map[string]any) orthanc {
 	t.Helper()
 	dir, http := t.TempDir(), freePort(t)
-	o := orthanc{freePort(t), "http://127.0.0.1:" + http}
+	o := orthanc{at: freePort(t), rest: "http://127.0.0.1:" + http}
 	settings := map[string]any{
 		"StorageDirectory": dir, "IndexDirectory": dir, "Plugins": []string{},
 		"HttpPort": number(http), "RemoteAccessAllowed": false, "AuthenticationEnabled": false,
@@ -266,6 +274,8 @@ func newOrthanc(t *testing.T, tls *tlsFiles) scp {
 		settings["DicomTlsTrustedCertificates"] = tls.ca
 		settings["DicomTlsRemoteCertificateRequired"] = true
 	}
+	maps.Copy(settings, more)
+	o.at = fmt.Sprint(settings["DicomPort"])
 	text, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +284,8 @@ func newOrthanc(t *testing.T, tls *tlsFiles) scp {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, "Orthanc", exec.Command(program(t, "Orthanc"), file)).ready(t, http, o.at)
+	o.child = start(t, "Orthanc", exec.Command(program(t, "Orthanc"), file))
+	o.ready(t, http, o.at)
 	return o
 }
 
@@ -283,7 +294,7 @@ func (o orthanc) port() string { return o.at }
 func (o orthanc) take(t *testing.T) (object, bool) {
 	t.Helper()
 	var ids []string
-	if err := json.Unmarshal(o.do(t, http.MethodGet, "/instances"), &ids); err != nil {
+	if err := json.Unmarshal(o.do(t, http.MethodGet, "/instances", nil), &ids); err != nil {
 		t.Fatal(err)
 	}
 	switch len(ids) {
@@ -293,8 +304,8 @@ func (o orthanc) take(t *testing.T) (object, bool) {
 	default:
 		t.Fatalf("%d objects arrived where one was sent", len(ids))
 	}
-	file := o.do(t, http.MethodGet, "/instances/"+ids[0]+"/file")
-	o.do(t, http.MethodDelete, "/instances/"+ids[0])
+	file := o.do(t, http.MethodGet, "/instances/"+ids[0]+"/file", nil)
+	o.do(t, http.MethodDelete, "/instances/"+ids[0], nil)
 	obj, err := splitPart10(file)
 	if err != nil {
 		t.Fatal(err)
@@ -302,9 +313,9 @@ func (o orthanc) take(t *testing.T) (object, bool) {
 	return obj, true
 }
 
-func (o orthanc) do(t *testing.T, method, path string) []byte {
+func (o orthanc) do(t *testing.T, method, path string, body []byte) []byte {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, o.rest+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, o.rest+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,11 +324,11 @@ func (o orthanc) do(t *testing.T, method, path string) []byte {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	said, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("Orthanc: %s %s: %s %v", method, path, res.Status, err)
 	}
-	return body
+	return said
 }
 
 // splitPart10 takes the data set out of a file of PS3.10 §7.1 that begins its File Meta

@@ -55,6 +55,8 @@ func TestDICOMFilesArriveUnchanged(t *testing.T) {
 		{"storescu to Orthanc", newStorescu, newOrthanc, toTLS, anew, 85},
 		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, anew, 90},
 		{"pynetdicom to pynetdicom", newPynetdicomSCU, newPynetdicomSCP, toTLS, asInFile, 95},
+		{"dicom-rs to storescp", newRustSCU, newStorescp, toFarEnd, byMeta, 90},
+		{"storescu to dicom-rs", newStorescu, newRustSCP, toFarEnd, none, 85},
 		{"pynetdicom to storescp", newPynetdicomSCU, newStorescp, toFarEnd, asInFile, 90},
 	} {
 		t.Run(c.name+", "+string(c.route), func(t *testing.T) {
@@ -104,10 +106,15 @@ func anew(s sample) string {
 // asInFile: pynetdicom's SCU here sends the data set as it stands in the file, under the UIDs of
 // the File Meta Information.
 func asInFile(s sample) string {
-	switch {
-	case s.odd:
+	if s.odd {
 		return "D3: the data set, and so a PDV, has an odd length"
-	case s.mismatch:
+	}
+	return byMeta(s)
+}
+
+// byMeta: dicom-rs writes the data set anew, but under the UIDs of the File Meta Information.
+func byMeta(s sample) string {
+	if s.mismatch {
 		return "PS3.4 §B.2.3: the command names another object than the data set"
 	}
 	return anew(s)
@@ -124,7 +131,7 @@ func storeEverything(files []sample) flow {
 		}
 		transfer = append(transfer, f.transfer)
 	}
-	return flow{"dicom", "[echo, store: all, store: [" + list(private) + "]], transfer_syntaxes: [" + list(transfer) + "], tolerate: {lettered_uids: true}"}
+	return flow{protocol: "dicom", allow: "[echo, store: all, store: [" + list(private) + "]], transfer_syntaxes: [" + list(transfer) + "], tolerate: {lettered_uids: true}"}
 }
 
 func list(names []string) string {

@@ -88,7 +88,7 @@ func sendEverything(messages []hl7Sample) flow {
 			}
 		}
 	}
-	return flow{"hl7", "[message: [" + list(types) + "]]"}
+	return flow{protocol: "hl7", allow: "[message: [" + list(types) + "]]"}
 }
 
 // H5, H8: the answers of the corpus return byte for byte to the message that they answer.
@@ -102,7 +102,7 @@ func TestHL7AnswersReturnUnchanged(t *testing.T) {
 	start := func(t *testing.T, files *tlsFiles) receiver {
 		return listenHL7(t, files, func([]byte) []byte { return <-give })
 	}
-	server, port := guard(t, toTLS, flow{"hl7", "[message: QBP^Q22]"}, start, start(t, nil))
+	server, port := guard(t, toTLS, flow{protocol: "hl7", allow: "[message: QBP^Q22]"}, start, start(t, nil))
 	from := newGoSender(t, through)
 	for _, a := range answers {
 		var m hl7.Message

@@ -1,6 +1,6 @@
 // Package interop tests the cordon binary against the programs that hospitals run: dcmtk,
-// Orthanc, pynetdicom, python-hl7 and HAPI HL7v2, each as a device in front of Cordon and as a
-// server behind it.
+// Orthanc, pynetdicom, dicom-rs, python-hl7 and HAPI HL7v2, each as a device in front of Cordon and
+// as a server behind it.
 //
 //	 device          cordon              cordon, far end      server
 //	storescu ──plain──▶ near ──mTLS──────────────────────────▶ storescp +tls

@@ -6,7 +6,7 @@ import (
 )
 
 // ctOnly is a flow that takes CT images and C-ECHO.
-var ctOnly = flow{"dicom", "[echo, store: [CT Image Storage]]"}
+var ctOnly = flow{protocol: "dicom", allow: "[echo, store: [CT Image Storage]]"}
 
 const (
 	ctImageStorage = "1.2.840.10008.5.1.4.1.1.2"
@@ -152,7 +152,7 @@ func TestHL7StacksReadTheRefusal(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, port := guard(t, toFarEnd, flow{"hl7", "[message: ORU^R01]"}, c.receiver, c.receiver(t, nil))
+			_, port := guard(t, toFarEnd, flow{protocol: "hl7", allow: "[message: ORU^R01]"}, c.receiver, c.receiver(t, nil))
 			from := c.sender(t)
 			e, err := from.send(t, port, []byte(admission))
 			if err != nil {
@@ -175,7 +175,7 @@ func TestHL7StacksReadTheRefusal(t *testing.T) {
 // H18: with the receiver away nothing is acknowledged, so that the device sends again.
 func TestReceiverAway(t *testing.T) {
 	t.Parallel()
-	port := flow{"hl7", "[message: ADT^A01]"}.behind(t, newPKI(t), freePort(t))
+	port := flow{protocol: "hl7", allow: "[message: ADT^A01]"}.behind(t, newPKI(t), freePort(t))
 	if e, err := newPythonSender(t, through).send(t, port, []byte(admission)); err == nil || err.Error() != "IncompleteReadError" {
 		t.Errorf("the sender got %q, %v; want a connection closed without an acknowledgment", e.ack, err)
 	}

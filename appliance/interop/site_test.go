@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,41 +17,85 @@ const deviceName = "ct-3"
 type flow struct {
 	protocol string // dicom or hl7
 	allow    string // the value of allow, and other keys of the flow after a comma
+	far      string // the same at a far end; "" where it says the same
+
+	// own is the port where the device itself is reached, "" where nothing comes back to it.
+	own string
 }
 
 // behind starts gateways for a device of this host whose server listens at a port, and returns
 // the port where the device is heard. The server speaks TLS itself.
 func (f flow) behind(t *testing.T, p pki, server string) string {
 	t.Helper()
+	return f.near(t, p, server, "")
+}
+
+// near starts the gateway before the device. A server that opens associations of its own is heard
+// at the port back, with mutual TLS.
+func (f flow) near(t *testing.T, p pki, server, back string) string {
+	t.Helper()
 	p.issue(t, deviceName)
 	port := freePort(t)
-	f.gateway(t, "cordon", port, gatewayFiles{
+	g := gatewayFiles{
 		listener: "tunnel: plain",
 		pair:     filepath.Join(p.dir, "{device}"),
 		ca:       p.ca(),
 		identify: "{ip: 127.0.0.1}",
 		server:   fmt.Sprintf(`address: "127.0.0.1:%s", tunnel: mtls, server_name: %s`, server, serverName),
-	})
+	}
+	if back != "" {
+		own := p.issue(t, nearName)
+		g.listeners = fmt.Sprintf("  back: {address: \"127.0.0.1:%s\", protocol: dicom, tunnel: mtls/back, peers: [%s]}\n", back, serverName)
+		g.tunnels = fmt.Sprintf("  mtls/back: {ca: \"file:%s\", certificate: \"file:%s\", key: \"file:%s\"}\n", own.ca, own.certificate, own.key)
+	}
+	f.gateway(t, "cordon", port, g)
 	return port
 }
 
 // behindFarEnd is like behind for a server that speaks no TLS: a second gateway stands before it.
 func (f flow) behindFarEnd(t *testing.T, p pki, server string) string {
 	t.Helper()
+	return f.behindBoth(t, p, server, "", "")
+}
+
+// behindBoth is like behindFarEnd for a server that opens associations of its own, without TLS, at
+// the port out of the far end. It leads them to the port back of the near end.
+func (f flow) behindBoth(t *testing.T, p pki, server, out, back string) string {
+	t.Helper()
 	p.issue(t, serverName)
 	port := freePort(t)
-	f.gateway(t, "cordon, far end", port, gatewayFiles{
+	g := gatewayFiles{
 		listener: fmt.Sprintf("tunnel: mtls, peers: [%s]", deviceName),
 		pair:     filepath.Join(p.dir, serverName),
 		ca:       p.ca(),
 		identify: fmt.Sprintf("{certificate: %s}", deviceName),
 		server:   fmt.Sprintf(`address: "127.0.0.1:%s", tunnel: plain`, server),
-	})
-	return f.behind(t, p, port)
+	}
+	if out != "" {
+		g.listeners = fmt.Sprintf("  out: {address: \"127.0.0.1:%s\", protocol: dicom, tunnel: plain}\n", out)
+		g.upstreams = fmt.Sprintf("  ward: {ae: %s, address: \"127.0.0.1:%s\", tunnel: mtls, server_name: %s}\n", callingAE, back, nearName)
+		g.devices = map[string]string{"devices/pacs.yaml": fmt.Sprintf(
+			"device: pacs\nmode: enforce\nidentify: {ip: 127.0.0.1}\nae: {titles: [%s]}\nflows:\n  returns: {to: ward, allow: [store: [CT Image Storage]]}\n", calledAE)}
+	}
+	far := f
+	if far.own = ""; f.far != "" {
+		far.allow = f.far
+	}
+	far.gateway(t, "cordon, far end", port, g)
+	return f.near(t, p, port, back)
 }
 
-// gatewayFiles is what differs between a gateway before devices and one before servers.
-type gatewayFiles struct{ listener, pair, ca, identify, server string }
+// nearName is what the near end's certificate says to servers that connect to it.
+const nearName = "near.example"
+
+// gatewayFiles is what differs between a gateway before devices and one before servers, and what
+// one has besides: lines of cordon.yaml and site.yaml, and files of devices.
+type gatewayFiles struct {
+	listener, pair, ca, identify, server string
+
+	listeners, tunnels, upstreams string
+	devices                       map[string]string
+}
 
 // gateway writes a site and runs cordon on it.
 func (f flow) gateway(t *testing.T, name, port string, g gatewayFiles) {
@@ -59,19 +104,23 @@ func (f flow) gateway(t *testing.T, name, port string, g gatewayFiles) {
 	ae, titles := "", ""
 	if f.protocol == "dicom" {
 		ae, titles = "ae: "+calledAE+", ", fmt.Sprintf("ae: {titles: [%s]}\n", callingAE)
+		if f.own != "" {
+			titles = fmt.Sprintf("ae: {titles: [%s], port: %s}\n", callingAE, f.own)
+		}
 	}
 	files := map[string]string{
 		"cordon.yaml": fmt.Sprintf(`listeners:
   in: {address: "127.0.0.1:%s", protocol: %s, %s}
-tunnels:
+%stunnels:
   mtls: {ca: "file:%s", certificate: "file:%s.pem", key: "file:%s.key"}
-audit: {file: audit.jsonl}
+%saudit: {file: audit.jsonl}
 control: {socket: %s}
-`, port, f.protocol, g.listener, g.ca, g.pair, g.pair, socketPath(t)),
-		"site.yaml": fmt.Sprintf("upstreams:\n  server: {%s%s}\n", ae, g.server),
+`, port, f.protocol, g.listener, g.listeners, g.ca, g.pair, g.pair, g.tunnels, socketPath(t)),
+		"site.yaml": fmt.Sprintf("upstreams:\n  server: {%s%s}\n%s", ae, g.server, g.upstreams),
 		"devices/ct-3.yaml": fmt.Sprintf("device: %s\nmode: enforce\nidentify: %s\n%sflows:\n  main: {to: server, allow: %s}\n",
 			deviceName, g.identify, titles, f.allow),
 	}
+	maps.Copy(files, g.devices)
 	for file, text := range files {
 		path := filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

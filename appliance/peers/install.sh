@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the real peers that the tests talk to, and prints their versions:
 #
-#   dcmtk, Orthanc,  Debian packages, system-wide (with sudo when not root)
-#   dicom3tools
+#   dcmtk, Orthanc,  Debian packages, system-wide (with sudo when not root): dcmtk also with its
+#   dicom3tools      archive, worklist and print servers, Orthanc with its worklist plugin
 #   pynetdicom, hl7  Python packages, in a virtual environment under DIR/python
+#   dicom-rs         Rust programs, under DIR/rust
 #   HAPI HL7v2       Java archives and our sender and receiver, under DIR/hapi
 #
 # usage: install.sh DIR. Running it again does only what is missing.
@@ -62,16 +63,35 @@ hapi() {
 	cat "${sources[@]}" > "$stamp"
 }
 
+# dicom-rs is built without what costs the most time: storescu's transcoder, debug information, and
+# most of the optimizer.
+dicom_rs() {
+	local stamp=$dir/rust/installed
+	up_to_date "$stamp" "$here/dicom-rs.txt" && return
+	PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+	need cargo "Rust with cargo"
+	rm -rf "$dir/rust"
+	local program
+	while read -ra program; do
+		CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 cargo install --quiet --locked \
+			--root "$dir/rust" --target-dir "$dir/rust/target" "${program[@]}" </dev/null
+	done < "$here/dicom-rs.txt"
+	rm -rf "$dir/rust/target"
+	cp "$here/dicom-rs.txt" "$stamp"
+}
+
 versions() {
 	storescp --version | sed -n 's/^\$dcmtk: storescp \(v[^ ]*\).*/dcmtk       \1/p'
 	Orthanc --version | sed -n '1s/^Orthanc /Orthanc     /p'
 	"$dir/python/bin/python" -c '
 from importlib.metadata import version
 for p in ("pynetdicom", "pydicom", "hl7"): print(f"{p:11} {version(p)}")'
+	sed -n 's/^dicom-storescu@\([^ ]*\).*/dicom-rs    \1/p' "$here/dicom-rs.txt"
 	(cd "$dir/hapi/lib" && ls hapi-base-*.jar | sed 's/hapi-base-\(.*\)\.jar/HAPI HL7v2  \1/')
 }
 
 debian_packages
 python_packages
+dicom_rs
 hapi
 versions

@@ -141,3 +141,38 @@ func (d *driver) feed(s protocols.Chunk) {
 	}
 	d.win[s.From] = d.win[s.From][:copy(d.win[s.From], win)]
 }
+
+// BenchmarkNarrowedAssociation sets up an association of 128 contexts, as storescu proposes them, and
+// releases it. One is refused, so that request and answer are encoded anew.
+func BenchmarkNarrowedAssociation(b *testing.B) {
+	var proposed, accepted []byte
+	for i := range 128 {
+		id, class := uint8(2*i+1), fmt.Sprintf("%s.%d", uidCT, i)
+		proposed = append(proposed, testContextRQ(id, class, uidExplicit, uidImplicit)...)
+		if i > 0 {
+			accepted = append(accepted, testContextAC(id, 0, uidExplicit)...)
+		}
+	}
+	user := testUser(testMaxLength(16384))
+	steps := []protocols.Chunk{
+		near(testRQ(testApplication(), proposed, user)), far(testAC(testApplication(), accepted, user)),
+		near(AppendReleaseRQ(nil)), far(AppendReleaseRP(nil)),
+	}
+	d := driver{b: b}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.conv = New(Config{}, refusingFirst{})
+		for _, s := range steps {
+			d.feed(s)
+		}
+	}
+}
+
+// refusingFirst is allowing but for the first presentation context.
+type refusingFirst struct{ allowing }
+
+func (refusingFirst) Context(_ *Association, pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+	if pc.ID == 1 {
+		v.Refuse(reason.DICOMAbstractSyntax, "")
+	}
+}

@@ -6,6 +6,11 @@
 //	          ◀───────── A-ASSOCIATE-AC ──
 //	Store     ── C-STORE-RQ, data set ───▶ Server.Store(*Stored, io.Reader)
 //	          ◀──────────── C-STORE-RSP ──
+//	Query     ── C-FIND, -MOVE, -GET-RQ ─▶ Server.Find, Retrieve
+//	          ◀──── pending responses, C-STORE-RQs of a C-GET ──
+//	          ── C-CANCEL-RQ ────────────▶
+//	Operate   ── N-CREATE-RQ … ──────────▶ Server.Operate
+//	AwaitReport ◀──── N-EVENT-REPORT-RQ ── Server.Report
 //	Release   ── A-RELEASE-RQ ───────────▶
 //	          ◀─────────── A-RELEASE-RP ──
 //

@@ -251,7 +251,7 @@ func TestFind(t *testing.T) {
 	conn, served := pair(t, s)
 	a := must[*Association](t)(Associate(conn, Request{Contexts: []Context{{studyFind, []string{implicitLE}}}}))
 	got := must[[]Response](t)(a.Find(studyFind, []byte("asked for.")))
-	want := []Response{{0xFF00, []byte("asked for.")}, {0xFF00, []byte("second")}, {0, nil}}
+	want := []Response{{Status: 0xFF00, Data: []byte("asked for.")}, {Status: 0xFF00, Data: []byte("second")}, {}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("responses %v, not %v", got, want)
 	}

@@ -24,8 +24,17 @@ func FuzzServe(f *testing.F) {
 	f.Add(rq)
 	f.Add(append(bytes.Clone(rq), data...))
 	f.Add(dicom.AppendReleaseRQ(append(bytes.Clone(rq), data...)))
+	for _, field := range []uint16{dicom.CFindRQ, dicom.CGetRQ, dicom.CMoveRQ, dicom.NCreateRQ, dicom.CancelRQ} {
+		c := dicom.Command{ContextID: 1, Field: field, MessageID: 1, HasDataSet: field != dicom.CancelRQ, SOPClass: []byte(studyGet), MoveAE: []byte("WS1")}
+		set := dicom.AppendFragments(nil, 1, true, dicom.AppendCommand(nil, &c), 0)
+		f.Add(append(appendRequest(nil, getting(ctImage)), dicom.AppendFragments(set, 1, false, oneStudy(), 0)...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := Server{Store: func(_ *Stored, r io.Reader) uint16 { _, _ = io.Copy(io.Discard, r); return 0 }}
+		s := archive(2)
+		s.Store = func(_ *Stored, r io.Reader) uint16 { _, _ = io.Copy(io.Discard, r); return 0 }
+		s.Find = func(_ *Stored, identifier []byte) ([][]byte, uint16) { return [][]byte{identifier, identifier}, 0 }
+		s.Dial = func(string) (io.ReadWriteCloser, error) { return said{bytes.NewReader(b)}, nil }
+		s.Operate = func(o *Operation) ([]byte, uint16) { return o.Data, 0 }
 		_ = s.Serve(said{bytes.NewReader(b)})
 	})
 }

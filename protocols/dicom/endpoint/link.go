@@ -48,6 +48,8 @@ type link struct {
 	pdvs    dicom.PDVs
 	frame   []byte // a P-DATA-TF PDU to be sent
 	set     []byte // a command set
+
+	heard chan struct{} // closed when the peer's next byte is there; nil while nobody listens
 }
 
 func newLink(conn io.ReadWriteCloser) *link {
@@ -81,8 +83,37 @@ func (l *link) limitSend(asked, accepted uint32) error {
 	return nil
 }
 
+// listen has the peer's next byte awaited while something is sent, so that a C-CANCEL-RQ is heard
+// then. The next read takes over from it.
+func (l *link) listen() {
+	if l.heard != nil {
+		return
+	}
+	heard := make(chan struct{})
+	l.heard = heard
+	go func() { // it ends with the peer's next byte, or with the connection
+		_, _ = l.in.Peek(1)
+		close(heard)
+	}()
+}
+
+// interrupted tells whether the peer has said something since listen, and takes over from it then.
+func (l *link) interrupted() bool {
+	select {
+	case <-l.heard:
+		l.heard = nil
+		return true
+	default:
+		return false
+	}
+}
+
 // readPDU reads the next PDU; l.pdu holds it until the next call.
 func (l *link) readPDU() (dicom.PDUType, error) {
+	if l.heard != nil {
+		<-l.heard
+		l.heard = nil
+	}
 	head, err := l.in.Peek(dicom.PDUHeaderLen)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(head) > 0 {
@@ -204,6 +235,15 @@ func (d *dataReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// dataSet reads the data set of a command that was just read; without one it is at its end.
+func (l *link) dataSet(c *dicom.Command) *dataReader {
+	d := &dataReader{l: l, context: c.ContextID}
+	if !c.HasDataSet {
+		d.err = io.EOF
+	}
+	return d
+}
+
 // drain reads what its user left. It returns nil when the data set came whole.
 func (d *dataReader) drain() error {
 	_, err := io.Copy(io.Discard, d)
@@ -243,11 +283,16 @@ func (l *link) blame(err error) error {
 
 // send sends a message: a command and, when it has one, a data set of size bytes.
 func (l *link) send(c *dicom.Command, data io.Reader, size int64) error {
+	return l.sendSet(c, dicom.AppendCommand(nil, c), data, size)
+}
+
+// sendSet is send with the command set of c as it is to be sent.
+func (l *link) sendSet(c *dicom.Command, set []byte, data io.Reader, size int64) error {
 	if size%2 != 0 {
 		return fmt.Errorf("data set of %d bytes; it has an even number (PS3.5 §7.1.1)", size)
 	}
 	room := int(l.maxSend-6) &^ 1 // bytes of data in a P-DATA-TF with one PDV
-	for set := dicom.AppendCommand(nil, c); len(set) > 0; {
+	for len(set) > 0 {
 		n := min(len(set), room)
 		l.frame = dicom.AppendPDataHeader(l.frame[:0], uint32(n+6))
 		l.frame = dicom.AppendPDV(l.frame, c.ContextID, true, n == len(set), set[:n])

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cordon/protocols/dicom"
@@ -10,7 +11,7 @@ import (
 
 // appendAssociate appends an A-ASSOCIATE-RQ or -AC (PS3.8 §9.3.2, §9.3.3); contexts appends its
 // presentation context items.
-func appendAssociate(dst []byte, t dicom.PDUType, called, calling string, maxLength uint32, contexts func(*wire.Builder)) []byte {
+func appendAssociate(dst []byte, t dicom.PDUType, called, calling string, maxLength uint32, roles []dicom.RoleSelection, contexts func(*wire.Builder)) []byte {
 	b := wire.Builder{B: dst}
 	b.Uint8(uint8(t))
 	b.Zero(1)
@@ -24,10 +25,25 @@ func appendAssociate(dst []byte, t dicom.PDUType, called, calling string, maxLen
 		group(b, dicom.ItemUserInformation, func(b *wire.Builder) {
 			group(b, dicom.ItemMaxLength, func(b *wire.Builder) { b.Uint32(maxLength) })
 			item(b, dicom.ItemImplementationUID, ImplementationClassUID)
+			for _, r := range roles {
+				group(b, dicom.ItemRoleSelection, func(b *wire.Builder) { appendRole(b, r) })
+			}
 			item(b, dicom.ItemImplementationName, ImplementationVersionName)
 		})
 	})
 	return b.B
+}
+
+// appendRole appends the value of a role selection sub-item (PS3.7 §D.3.3.4).
+func appendRole(b *wire.Builder, r dicom.RoleSelection) {
+	b.Len16(func(b *wire.Builder) { b.Bytes(r.SOPClass) })
+	for _, has := range []bool{r.SCU, r.SCP} {
+		var role uint8
+		if has {
+			role = 1
+		}
+		b.Uint8(role)
+	}
 }
 
 // group appends an item whose value fill appends.
@@ -42,7 +58,11 @@ func item(b *wire.Builder, t dicom.ItemType, value string) {
 }
 
 func appendRequest(dst []byte, r Request) []byte {
-	return appendAssociate(dst, dicom.TypeAssociateRQ, r.Called, r.Calling, announced(r.MaxLength), func(b *wire.Builder) {
+	var roles []dicom.RoleSelection
+	for _, class := range r.Serves {
+		roles = append(roles, dicom.RoleSelection{SOPClass: []byte(class), SCP: true})
+	}
+	return appendAssociate(dst, dicom.TypeAssociateRQ, r.Called, r.Calling, announced(r.MaxLength), roles, func(b *wire.Builder) {
 		for i, c := range r.Contexts {
 			group(b, dicom.ItemContextRQ, func(b *wire.Builder) {
 				b.Uint8(uint8(2*i + 1))
@@ -123,9 +143,17 @@ func (s *Server) AppendAccept(dst []byte, rq *dicom.AssociateRQ) []byte {
 }
 
 // appendAccept appends the A-ASSOCIATE-AC. A rejected context gets a transfer syntax too, which
-// is not significant but must be there (PS3.8 §9.3.3.2).
+// is not significant but must be there (PS3.8 §9.3.3.2). Roles are taken as they are proposed.
 func appendAccept(dst []byte, rq *dicom.AssociateRQ, maxLength uint32, answers []Negotiated) []byte {
-	return appendAssociate(dst, dicom.TypeAssociateAC, string(rq.CalledAE), string(rq.CallingAE), maxLength, func(b *wire.Builder) {
+	var roles []dicom.RoleSelection
+	for _, r := range rq.User.Roles {
+		if slices.ContainsFunc(answers, func(n Negotiated) bool {
+			return n.Result == dicom.Acceptance && n.Abstract == string(r.SOPClass)
+		}) {
+			roles = append(roles, r)
+		}
+	}
+	return appendAssociate(dst, dicom.TypeAssociateAC, string(rq.CalledAE), string(rq.CallingAE), maxLength, roles, func(b *wire.Builder) {
 		for i, n := range answers {
 			group(b, dicom.ItemContextAC, func(b *wire.Builder) {
 				b.Uint8(n.ID)

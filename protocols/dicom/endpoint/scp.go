@@ -28,9 +28,21 @@ type Server struct {
 	// Find answers a C-FIND-RQ with matches, which are sent as pending responses, and the status
 	// of the final one.
 	Find func(q *Stored, identifier []byte) (matches [][]byte, status uint16)
+	// Retrieve answers a C-GET-RQ or C-MOVE-RQ with the objects to send, and the status of the
+	// final response should all arrive.
+	Retrieve func(q *Stored, identifier []byte) (objects []Object, status uint16)
+	// Dial connects to the destination of a C-MOVE, an AE title. An error means that there is none
+	// of that name.
+	Dial func(destination string) (io.ReadWriteCloser, error)
+	// Operate answers a request of the DIMSE-N services with the data set of the response, nil for
+	// none, and its status. It may name the instance that an N-CREATE-RQ does not.
+	Operate func(o *Operation) (reply []byte, status uint16)
+	// Report, when set, is asked after the response to each of those was sent. What it returns, if
+	// not nil, goes out as an N-EVENT-REPORT-RQ on the same association.
+	Report func(o *Operation) *Operation
 }
 
-// Stored holds the facts of a C-STORE-RQ or C-FIND-RQ.
+// Stored holds the facts of a C-STORE-RQ, or of a query.
 type Stored struct {
 	Called, Calling string // AE titles, trimmed
 	SOPClass        string
@@ -89,6 +101,8 @@ type provider struct {
 	*link
 	called, calling string
 	answers         []Negotiated
+	serves          map[string]bool // SOP classes that the SCU is the SCP of
+	sub             uint16          // Message ID of the last request of this end
 }
 
 // errRejected says that the association was rejected by this end.
@@ -112,20 +126,14 @@ func (p *provider) associate() error {
 		return errors.Join(errRejected, p.write(dicom.AppendRJ(nil, rj)))
 	}
 	p.answers = p.negotiate(&rq)
+	p.serves = map[string]bool{}
+	for _, r := range rq.User.Roles {
+		p.serves[string(r.SOPClass)] = r.SCP
+	}
 	if err := p.limitSend(p.SendLength, rq.User.MaxLength); err != nil {
 		return err
 	}
 	return p.write(appendAccept(nil, &rq, announced(p.MaxLength), p.answers))
-}
-
-// context returns an accepted presentation context.
-func (p *provider) context(id uint8) (*Negotiated, error) {
-	for i := range p.answers {
-		if n := &p.answers[i]; n.ID == id && n.Result == dicom.Acceptance {
-			return n, nil
-		}
-	}
-	return nil, fmt.Errorf("presentation context %d was not accepted", id)
 }
 
 // message answers the next message.
@@ -134,21 +142,14 @@ func (p *provider) message() error {
 	if err := p.command(&c); err != nil {
 		return err
 	}
-	pc, err := p.context(c.ContextID)
+	pc, err := accepted(p.answers, c.ContextID)
 	if err != nil {
 		return err
 	}
 	facts := &Stored{Called: p.called, Calling: p.calling, SOPClass: string(c.SOPClass),
 		SOPInstance: string(c.SOPInstance), Transfer: pc.Transfer, MessageID: c.MessageID}
-	rsp := dicom.Command{ContextID: c.ContextID, Field: c.Field | 0x8000, MessageID: c.MessageID,
-		SOPClass: []byte(facts.SOPClass), Status: StatusUnrecognized}
-	if len(c.SOPInstance) > 0 {
-		rsp.SOPInstance = []byte(facts.SOPInstance)
-	}
-	data := &dataReader{l: p.link, context: c.ContextID, err: io.EOF}
-	if c.HasDataSet {
-		data.err = nil
-	}
+	rsp := responseTo(&c)
+	data := p.dataSet(&c)
 	switch {
 	case c.Field == dicom.CancelRQ:
 		return nil // what it would end was answered already
@@ -162,6 +163,10 @@ func (p *provider) message() error {
 		if rsp.Status, err = p.find(facts, rsp, data); err != nil {
 			return err
 		}
+	case c.Field == dicom.CGetRQ && p.Retrieve != nil, c.Field == dicom.CMoveRQ && p.Retrieve != nil && p.Dial != nil:
+		return p.retrieve(facts, &c, data)
+	case normalized(c.Field) && p.Operate != nil:
+		return p.operate(pc, &c)
 	}
 	if err := data.drain(); err != nil {
 		return err
@@ -169,7 +174,19 @@ func (p *provider) message() error {
 	return p.send(&rsp, nil, 0)
 }
 
-// find sends the matches of a C-FIND-RQ and returns the status of the final response.
+// responseTo begins the response to a request: what it echoes, and the status of an operation that
+// nobody answers.
+func responseTo(c *dicom.Command) dicom.Command {
+	rsp := dicom.Command{ContextID: c.ContextID, Field: c.Field | 0x8000, MessageID: c.MessageID,
+		SOPClass: bytes.Clone(c.SOPClass), Status: StatusUnrecognized}
+	if len(c.SOPInstance) > 0 {
+		rsp.SOPInstance = bytes.Clone(c.SOPInstance)
+	}
+	return rsp
+}
+
+// find sends the matches of a C-FIND-RQ until it is cancelled, and returns the status of the final
+// response.
 func (p *provider) find(q *Stored, rsp dicom.Command, data io.Reader) (uint16, error) {
 	identifier, err := io.ReadAll(data)
 	if err != nil {
@@ -178,11 +195,30 @@ func (p *provider) find(q *Stored, rsp dicom.Command, data io.Reader) (uint16, e
 	matches, status := p.Find(q, identifier)
 	rsp.Status, rsp.HasDataSet = dicom.StatusPending, true
 	for _, m := range matches {
+		if cancelled, err := p.cancelled(q.MessageID); err != nil || cancelled {
+			return StatusCancelled, err
+		}
 		if err := p.send(&rsp, bytes.NewReader(m), int64(len(m))); err != nil {
 			return 0, err
 		}
 	}
 	return status, nil
+}
+
+// cancelled listens for a C-CANCEL-RQ, which is all that an SCU may say meanwhile.
+func (p *provider) cancelled(id uint16) (bool, error) {
+	p.listen()
+	if !p.interrupted() {
+		return false, nil
+	}
+	var c dicom.Command
+	if err := p.command(&c); err != nil {
+		return false, err
+	}
+	if c.Field != dicom.CancelRQ || c.MessageID != id {
+		return false, fmt.Errorf("%s %d while message %d is answered", c.Name(), c.MessageID, id)
+	}
+	return true, nil
 }
 
 // release answers an A-RELEASE-RQ and waits for the peer to close, as PS3.8 §9.2 (AR-4) has it.

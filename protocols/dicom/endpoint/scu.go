@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,9 @@ type Context struct {
 type Request struct {
 	Called, Calling string
 	Contexts        []Context // proposed under the IDs 1, 3, 5 …
+	// Serves are SOP classes of the contexts that the SCU wants to be the SCP of (PS3.7 §D.3.3.4):
+	// those of the objects that a C-GET returns, and of reports that it sends itself.
+	Serves []string
 	// MaxLength is the longest P-DATA-TF that the SCU accepts; 0 stands for DefaultMaxLength.
 	MaxLength uint32
 	// SendLength is the longest P-DATA-TF that it sends, however much the peer accepts; 0 stands
@@ -40,7 +42,9 @@ type Association struct {
 	*link
 	Contexts []Negotiated // in the order of the request
 	PeerMax  uint32       // longest P-DATA-TF that the peer accepts; 0: no limit
-	message  uint16
+
+	called, calling string
+	message         uint16
 }
 
 // Status values of the services (PS3.7 Annex C, PS3.4 §B.2.3) besides those of package dicom.
@@ -50,12 +54,15 @@ const (
 	StatusCannotUnderstand = 0xC000
 	StatusUnrecognized     = 0x0211
 	StatusNoSuchClass      = 0x0122
+	StatusNoDestination    = 0xA801 // of a C-MOVE: move destination unknown
+	StatusIncomplete       = 0xB000 // of a C-MOVE or C-GET: complete but for failures
+	StatusCancelled        = 0xFE00 // matching or sub-operations ended by a C-CANCEL-RQ
 )
 
 // Associate asks for an association and waits for the answer. A refusal is a *Rejected, or an
 // *Aborted; the connection is closed then.
 func Associate(conn io.ReadWriteCloser, r Request) (*Association, error) {
-	a := &Association{link: newLink(conn)}
+	a := &Association{link: newLink(conn), called: r.Called, calling: r.Calling}
 	err := a.associate(r)
 	if err != nil {
 		conn.Close()
@@ -119,37 +126,6 @@ func (a *Association) Store(class, instance, transfer string, data io.Reader, si
 	return a.request(&c, data, size)
 }
 
-// Response is one response to a C-FIND-RQ.
-type Response struct {
-	Status     uint16
-	Identifier []byte // data set; nil when there is none
-}
-
-// Find sends a C-FIND-RQ with an identifier in the transfer syntax of the accepted context, and
-// collects the responses up to the final one (PS3.7 §9.1.2).
-func (a *Association) Find(class string, identifier []byte) ([]Response, error) {
-	id, ok := a.Accepted(class, "")
-	if !ok {
-		return nil, errNoContext(class, "")
-	}
-	c := dicom.Command{ContextID: id, Field: dicom.CFindRQ, HasDataSet: true, SOPClass: []byte(class)}
-	if err := a.Send(&c, bytes.NewReader(identifier), int64(len(identifier))); err != nil {
-		return nil, err
-	}
-	var all []Response
-	for {
-		var rsp dicom.Command
-		data, err := a.response(&c, &rsp)
-		if err != nil {
-			return all, err
-		}
-		all = append(all, Response{rsp.Status, data})
-		if rsp.Status != dicom.StatusPending && rsp.Status != dicom.StatusPendingWarning {
-			return all, nil
-		}
-	}
-}
-
 // Send sends any message, under a Message ID of its own when it is a request without one.
 func (a *Association) Send(c *dicom.Command, data io.Reader, size int64) error {
 	if c.MessageID == 0 {
@@ -164,24 +140,43 @@ func (a *Association) request(c *dicom.Command, data io.Reader, size int64) (uin
 	if err := a.Send(c, data, size); err != nil {
 		return 0, err
 	}
-	var rsp dicom.Command
-	_, err := a.response(c, &rsp)
+	rsp, err := a.response(c)
 	return rsp.Status, err
 }
 
+// Response is one response to a request.
+type Response struct {
+	Status   uint16
+	Data     []byte // data set: identifier, attribute list or reply; nil when there is none
+	Instance string // Affected SOP Instance UID
+	Counts   Counts // of a C-MOVE or C-GET
+}
+
+// Pending tells whether others will follow (PS3.7 §9.1.2).
+func (r *Response) Pending() bool {
+	return r.Status == dicom.StatusPending || r.Status == dicom.StatusPendingWarning
+}
+
 // response reads a response to c, and its data set.
-func (a *Association) response(c, rsp *dicom.Command) (data []byte, err error) {
-	if err := a.command(rsp); err != nil {
-		return nil, cut(err)
+func (a *Association) response(c *dicom.Command) (Response, error) {
+	var rsp dicom.Command
+	if err := a.command(&rsp); err != nil {
+		return Response{}, cut(err)
 	}
+	return a.answerTo(c, &rsp)
+}
+
+// answerTo reads what follows the command set of a response to c.
+func (a *Association) answerTo(c, rsp *dicom.Command) (r Response, err error) {
 	if rsp.Field != c.Field|0x8000 || rsp.MessageID != c.MessageID {
-		return nil, fmt.Errorf("%s for message %d where the response to %s %d was expected",
+		return r, fmt.Errorf("%s for message %d where the response to %s %d was expected",
 			rsp.Name(), rsp.MessageID, c.Name(), c.MessageID)
 	}
+	r = Response{Status: rsp.Status, Instance: string(rsp.SOPInstance), Counts: countsOf(a.set)}
 	if rsp.HasDataSet {
-		data, err = io.ReadAll(&dataReader{l: a.link, context: rsp.ContextID})
+		r.Data, err = io.ReadAll(&dataReader{l: a.link, context: rsp.ContextID})
 	}
-	return data, err
+	return r, err
 }
 
 // Release ends the association in good order and closes the connection (PS3.8 §7.2). When both
