@@ -56,7 +56,7 @@ func TestDICOMFilesArriveUnchanged(t *testing.T) {
 		{"storescu to pynetdicom", newStorescu, newPynetdicomSCP, toFarEnd, anew, 90},
 		{"pynetdicom to pynetdicom", newPynetdicomSCU, newPynetdicomSCP, toTLS, asInFile, 95},
 		{"dicom-rs to storescp", newRustSCU, newStorescp, toFarEnd, byMeta, 90},
-		{"storescu to dicom-rs", newStorescu, newRustSCP, toFarEnd, none, 85},
+		{"storescu to dicom-rs", newStorescu, newRustSCP, toFarEnd, anew, 85},
 		{"pynetdicom to storescp", newPynetdicomSCU, newStorescp, toFarEnd, asInFile, 90},
 	} {
 		t.Run(c.name+", "+string(c.route), func(t *testing.T) {
