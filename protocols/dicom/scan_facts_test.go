@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cordon/protocols"
 	"cordon/protocols/reason"
 )
 
@@ -27,7 +28,7 @@ func picture(e encoding, framesVR string) *dataSet {
 	d.put(TagSOPClassUID, "UI", uidCT+"\x00").put(TagSOPInstanceUID, "UI", testInstance+"\x00")
 	d.put(0x00080060, "CS", "CT")
 	d.open(0x00082112, "SQ").item().put(TagSOPInstanceUID, "UI", "6.6.6\x00").number(0x00280010, 666).endItem().end()
-	d.put(TagStudyInstanceUID, "UI", testStudy+"\x00").put(0x0020000E, "UI", testStudy+".7")
+	d.put(TagStudyInstanceUID, "UI", testStudy+"\x00").put(0x0020000E, "UI", testStudy+".7\x00")
 	d.number(0x00280002, 3).put(0x00280004, "CS", "RGB ").number(0x00280006, 1)
 	if framesVR != "" {
 		d.put(0x00280008, framesVR, "3 ")
@@ -182,6 +183,22 @@ func TestNumberOfFrames(t *testing.T) {
 	}
 }
 
+func TestNumbersHaveTwoBytes(t *testing.T) {
+	for value, want := range map[string]string{"": "", "\x05\x00": "", "\x05": "has 1 byte; 2", "\x05\x00\x05\x00": "has 4 bytes; at most 2"} {
+		d := scanFacts(t, uidExplicit, lastTag, new(dataSet).put(0x00280010, "US", value).b)
+		if want == "" && (d.Fault != nil || d.Image.Rows != uint16(len(value)/2*5)) || want != "" && (d.Fault == nil || !strings.Contains(d.Fault.Detail, want)) {
+			t.Errorf("%q: %d rows, %v", value, d.Image.Rows, d.Fault)
+		}
+	}
+}
+
+func TestNothingButPaddingIsAbsent(t *testing.T) {
+	d := scanFacts(t, uidExplicit, lastTag, new(dataSet).put(0x00080005, "CS", "  ").put(TagSOPClassUID, "UI", "\x00\x00").put(0x00080060, "CS", "").b)
+	if d.CharacterSet != nil || d.SOPClass != nil || d.Modality != nil || d.Fault != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestExpectedLength(t *testing.T) {
 	mono := Image{Rows: 512, Columns: 512, SamplesPerPixel: 1, BitsAllocated: 16, Frames: 1}
 	with := func(change func(*Image)) Image { im := mono; change(&im); return im }
@@ -246,6 +263,11 @@ func TestDataSetsAreCapped(t *testing.T) {
 		return b
 	}
 	bomb := deflate(append(new(dataSet).put(0x00080005, "CS", "").b, new(dataSet).put(0x00091001, "OB", strings.Repeat("\x00", 2<<20)).b...))
+	noise := make([]byte, 5000) // that cannot be deflated
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
 	many := new(dataSet)
 	for i := range 10 {
 		many.put(0x00091001+Tag(i), "SH", "")
@@ -282,6 +304,7 @@ func TestDataSetsAreCapped(t *testing.T) {
 		{"text by default", ScanLimits{}, uidImplicit, implicit().head(0x00100010, "PN", 1<<20+2).b, "more than 1048576"},
 		{"bytes as long as a text", ScanLimits{Text: 8}, uidExplicit, new(dataSet).put(0x00091001, "OB", "0123456789").b, ""},
 		{"inflated", ScanLimits{}, uidDeflated, bomb, "inflated bytes"},
+		{"held deflated", ScanLimits{Inflated: 1000}, uidDeflated, deflate(new(dataSet).put(0x00091001, "OB", string(noise)).b), "1000 deflated bytes"},
 		{"inflated by wish", ScanLimits{Inflated: 3 << 20}, uidDeflated, bomb, ""},
 		{"inflated less", ScanLimits{Inflated: 100}, uidDeflated, deflate(new(dataSet).put(0x00091100, "OB", strings.Repeat("\x00", 100)).b), "100 inflated bytes"},
 	} {
@@ -316,4 +339,23 @@ func TestDataSetBeyondACapIsRefused(t *testing.T) {
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ refuse cap.data-set")
 	p = playEveryWay(t, Config{}, checked, established(near(store(1, d.b, 0)))...)
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow")
+}
+
+// Facts are the same wherever PDUs and PDVs end, and wherever reads do.
+func TestFactsOfADataSetInFragments(t *testing.T) { // D25
+	set := picture(encoding{}, "IS").fragments("abcd", "012345")
+	want := ""
+	for size := uint32(8); size <= 64; size += 2 {
+		for _, cut := range []int{1 << 20, 1, 13} {
+			got := ""
+			rules := curious{&script{dataSet: func(_ *Command, d *DataSet, _ *protocols.Verdict) { got += fmt.Sprintf("%+v", sawIn(d)) }}}
+			p := protocols.Play(New(Config{}, rules), protocols.Cut(cut, established(near(store(1, set, size)))...)...)
+			if want == "" {
+				want = got
+			}
+			if p.Err != nil || got != want || !strings.Contains(got, "FirstFragment:6") {
+				t.Fatalf("PDUs of %d, reads of %d: %v %s, want %s", size, cut, p.Err, got, want)
+			}
+		}
+	}
 }

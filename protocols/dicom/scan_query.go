@@ -33,10 +33,14 @@ func (w *walker) asked(tag Tag, vr dict.VR) {
 	w.match.begin(vr, w.facts.CharacterSet)
 }
 
-// noKey tells whether an element of an identifier says how to read the others (PS3.4 §C.4.1.1.3):
-// Specific Character Set, Query/Retrieve Level, Timezone Offset From UTC, group lengths.
+// noKey tells whether an element of an identifier is about the query itself (PS3.4 §C.4.1.1.3):
+// Specific Character Set, Query/Retrieve Level and View, Timezone Offset From UTC, group lengths.
 func noKey(tag Tag) bool {
-	return tag == 0x00080005 || tag == 0x00080052 || tag == 0x00080201 || tag&0xFFFF == 0
+	switch tag {
+	case 0x00080005, 0x00080052, 0x00080053, 0x00080201:
+		return true
+	}
+	return tag&0xFFFF == 0
 }
 
 // matcher looks at the value of a key as it comes by and says how the key matches. Where servers
