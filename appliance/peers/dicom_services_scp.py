@@ -18,6 +18,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom.dimse_messages import N_ACTION_RSP
 from pynetdicom.sop_class import (
     BasicFilmBox,
     BasicGrayscaleImageBox,
@@ -36,6 +37,7 @@ port, title, folder, destination, way_back, *files = sys.argv[1:]
 uncompressed = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 objects = [dcmread(p) for p in sorted(Path(folder).iterdir())]
 steps = {}  # performed procedure steps, by instance
+due = {}  # commitments to report on, by association
 numbers = count(1)
 
 
@@ -133,12 +135,19 @@ def report_back(action):
 def act(event):
     if event.request.RequestedSOPClassUID != StorageCommitmentPushModel:
         return 0x0000, None
-    action = event.action_information
+    due[event.assoc] = event.action_information
+    return 0x0000, None
+
+
+def sent(event):
+    """Reports on a commitment once the response to its request is on the way."""
+    if not isinstance(event.message, N_ACTION_RSP) or event.assoc not in due:
+        return
+    action = due.pop(event.assoc)
     if action.TransactionUID.endswith(".1"):
         Thread(target=report, args=(event.assoc, action)).start()
     else:
         Thread(target=report_back, args=(action,)).start()
-    return 0x0000, None
 
 
 ae = AE(ae_title=title)
@@ -155,6 +164,7 @@ ae.start_server(
     evt_handlers=[
         (evt.EVT_C_FIND, find), (evt.EVT_C_GET, get), (evt.EVT_C_MOVE, move), (evt.EVT_N_CREATE, create),
         (evt.EVT_N_SET, modify), (evt.EVT_N_GET, fetch), (evt.EVT_N_ACTION, act), (evt.EVT_N_DELETE, lambda event: 0x0000),
+        (evt.EVT_DIMSE_SENT, sent),
     ],
     ssl_context=tls(ssl.PROTOCOL_TLS_SERVER),
 )
