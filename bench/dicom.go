@@ -105,10 +105,8 @@ const writeSize = 256 << 10
 func newHuge(size int64, pdu uint32) *huge {
 	room := int64(pdu-6) &^ 1 // bytes of data in a PDU with one PDV
 	instance := uidRoot + ".4.1"
-	frames := int(size/frameSize) + 1
-	header := int64(len(ct.header(instance, frames, 0)))
-	size = max(size&^1, header)
-	head := ct.header(instance, frames, uint32(size-header))
+	head, size := hugeHead(instance, size&^1)
+	header := int64(len(head))
 	fill := make([]byte, room)
 	for i := range fill {
 		fill[i] = byte(i * 7)
@@ -133,6 +131,25 @@ func newHuge(size int64, pdu uint32) *huge {
 	h.last = fragment(h.last, fill[:size-full*room], true)
 	h.size = int64(len(h.first)+len(h.last)) + int64(h.repeat)*int64(len(h.middle))
 	return h
+}
+
+// hugeHead is the header of an image whose data set has size bytes, or a few more where there is no
+// room for a pixel; its frames are as many as fit in them.
+func hugeHead(instance string, size int64) ([]byte, int64) {
+	s := ct
+	var head []byte
+	frames := size / frameSize
+	for range 2 { // the number of frames is a text, and takes from their room
+		head = s.header(instance, int(max(1, frames)), 0)
+		size = max(size, int64(len(head))+2)
+		frames = (size - int64(len(head))) / frameSize
+	}
+	pixels := size - int64(len(head))
+	if frames == 0 {
+		s.columns = uint16(min(512, pixels/2))
+		s.rows = uint16(pixels / 2 / int64(s.columns))
+	}
+	return s.header(instance, int(max(1, frames)), uint32(pixels)), size
 }
 
 // send writes the object.

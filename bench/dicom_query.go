@@ -31,6 +31,11 @@ func identifier() []byte {
 	})
 }
 
+// wanted names the study to retrieve, as PS3.4 §C.4.2.1.4 asks of an identifier.
+func wanted() []byte {
+	return appendElements(nil, []element{{0x00080052, "CS", "STUDY"}, {dicom.TagStudyInstanceUID, "UI", uidRoot + ".1"}})
+}
+
 // matching is one match, of about 200 bytes.
 var matching = appendElements(nil, []element{
 	{0x00080020, "DA", "20260101"}, {0x00080050, "SH", "BENCH-0001"}, {0x00080052, "CS", "STUDY"}, {0x00080061, "CS", "CT"},
@@ -179,7 +184,7 @@ func retrieve(field uint16) func(context.Context, *Load) (Sample, error) {
 		}
 		defer conn.Close()
 		r := &retrieved{latency: newHistogram(), last: time.Now()}
-		q := endpoint.Query{Class: class, Identifier: identifier(), Destination: homeAE, Store: r.store}
+		q := endpoint.Query{Class: class, Identifier: wanted(), Destination: homeAE, Store: r.store}
 		if field == dicom.CMoveRQ {
 			q.Pending = func(*endpoint.Response) bool { r.object(int64(len(returned()[0]))); return true }
 		}
