@@ -83,6 +83,4 @@ type State struct {
 var (
 	ErrUnreachable = errors.New("peer not reached")
 	ErrIdentity    = errors.New("peer's identity not proven")
-	// ErrNothing is TryRead's answer when nothing is there to read now.
-	ErrNothing = errors.New("nothing to read now")
 )

@@ -31,8 +31,8 @@ type Conn struct {
 	peer   atomic.Pointer[tunnels.Peer] // set by the handshake
 
 	reading sync.Mutex
-	pending error       // ends reading; was held back because bytes came before it
-	drained atomic.Bool // only the socket can bring more
+	pending error // ends reading; was held back because bytes came before it
+	drained bool  // only the socket can bring more
 	writing sync.Mutex
 	closed  atomic.Bool
 }
@@ -84,17 +84,21 @@ func (c *Conn) Resumed() bool { return c.tls.ConnectionState().DidResume }
 func (c *Conn) Version() uint16 { return c.tls.ConnectionState().Version }
 
 // Read waits for bytes and returns as many as are there.
-func (c *Conn) Read(b []byte) (int, error) { return c.read(b, waiting) }
-
-// TryRead returns as many bytes as are there, or tunnels.ErrNothing.
-func (c *Conn) TryRead(b []byte) (int, error) { return c.read(b, trying) }
-
-// Await returns when TryRead is worth calling.
-func (c *Conn) Await() error {
-	if !c.drained.Load() {
-		return nil
+func (c *Conn) Read(b []byte) (int, error) {
+	if err := c.Handshake(context.Background()); err != nil {
+		return 0, err
 	}
-	return c.rec.Await()
+	if len(b) == 0 {
+		return 0, nil
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	for {
+		c.await()
+		if n, err := c.read(b); err != errNothing {
+			return n, err
+		}
+	}
 }
 
 // ReadLazy waits for bytes without memory for them, and returns as many as are there.
@@ -102,49 +106,49 @@ func (c *Conn) ReadLazy(m tunnels.Memory) (int, error) {
 	if err := c.Handshake(context.Background()); err != nil {
 		return 0, err
 	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	for {
-		if c.drained.Load() {
-			c.rec.await() // what goes wrong comes out of read
-		}
-		n, err := c.read(m.Get(), buffered)
+		c.await()
+		n, err := c.read(m.Get())
 		if n > 0 {
 			return n, nil
 		}
 		m.Put()
-		if err != tunnels.ErrNothing {
+		if err != errNothing {
 			return 0, err
 		}
 	}
 }
 
-// read fills b with what is there: crypto/tls gives one record at a time, and a pump that judges
-// and writes per read is better served by many.
-func (c *Conn) read(b []byte, m mode) (n int, err error) {
-	if err := c.Handshake(context.Background()); err != nil {
-		return 0, err
+// await returns when read is worth calling. What goes wrong comes out of read.
+func (c *Conn) await() {
+	if c.drained {
+		c.rec.await()
 	}
-	c.reading.Lock()
-	defer c.reading.Unlock()
+}
+
+// read fills b with what is there, or returns errNothing. crypto/tls gives one record at a time,
+// and a pump that judges and writes per read is better served by many.
+func (c *Conn) read(b []byte) (n int, err error) {
 	if err := c.pending; err != nil {
 		return 0, err
 	}
-	c.drained.Store(false)
-	defer func() { c.rec.mode = waiting }()
-	for ; n < len(b); m = buffered {
-		c.rec.mode = m
+	c.drained = false
+	for n < len(b) {
 		k, err := c.tls.Read(b[n:])
 		n += k
 		switch {
 		case err == nil:
 		case errors.Is(err, errNothing):
-			c.drained.Store(true)
+			c.drained = true
 			if n == 0 {
-				return 0, tunnels.ErrNothing
+				return 0, errNothing
 			}
 			return n, nil
 		default:
 			// Only a deadline lets reading go on later, and it strikes when all was read.
-			c.drained.Store(errors.Is(err, os.ErrDeadlineExceeded))
+			c.drained = errors.Is(err, os.ErrDeadlineExceeded)
 			err = c.lastWords(err)
 			if n > 0 {
 				c.pending = err
@@ -228,7 +232,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline ends waiting reads, and Await, at that time. Reading may go on after it.
+// SetReadDeadline ends waiting reads at that time. Reading may go on after it.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.rec.SetReadDeadline(t) }
 
 // SetWriteDeadline ends waiting writes at that time. After one that ended so nothing more can be

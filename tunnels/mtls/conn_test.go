@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -48,35 +49,85 @@ func TestCutIsNoEnd(t *testing.T) {
 	}
 }
 
+// waiter is a memory that tells, whenever nothing is there to read, how many buffers the
+// connection holds.
+type waiter struct {
+	conn *mtls.Conn
+	buf  [100]byte
+	held chan int
+}
+
+func (w *waiter) Get() []byte { return w.buf[:] }
+func (w *waiter) Put()        { w.held <- w.conn.Buffers() }
+
 // G1: a record that arrives byte by byte is read when it is whole, and holds no buffer until then.
 func TestRecordInPieces(t *testing.T) {
 	near, far := pair(t)
+	exchange(t, far, near) // what is left of the handshake comes before it
 	want := []byte("a unit that arrives slowly")
 	sealed := far.Seal(want)
-	buf := make([]byte, 100)
+	w := &waiter{conn: near, held: make(chan int)}
+	type result struct {
+		n   int
+		err error
+	}
+	read := make(chan result, 1)
+	go func() {
+		n, err := near.ReadLazy(w)
+		read <- result{n, err}
+	}()
 	for i := range sealed {
-		if n, err := near.TryRead(buf); n != 0 || err != tunnels.ErrNothing {
-			t.Fatalf("after %d bytes: %d, %v", i, n, err)
+		select {
+		case held := <-w.held:
+			if held != 0 {
+				t.Errorf("after %d bytes %d buffers are held", i, held)
+			}
+		case r := <-read:
+			t.Fatalf("after %d bytes: %d, %v", i, r.n, r.err)
 		}
 		if _, err := far.Socket().Write(sealed[i : i+1]); err != nil {
 			t.Fatal(err)
 		}
-		if err := near.Await(); err != nil {
-			t.Fatal(err)
-		}
-		if near.Buffers() != 0 {
-			t.Fatalf("after %d bytes a buffer is held", i)
-		}
 	}
-	if n, err := near.TryRead(buf); err != nil || string(buf[:n]) != string(want) {
-		t.Fatalf("got %q, %v", buf[:n], err)
+	if r := <-read; r.err != nil || string(w.buf[:r.n]) != string(want) {
+		t.Fatalf("got %q, %v", w.buf[:r.n], r.err)
+	}
+	if near.Buffers() != 0 {
+		t.Error("a buffer is held")
 	}
 	if _, err := far.Socket().Write(far.Seal(want)[:10]); err != nil {
 		t.Fatal(err)
 	}
 	far.Socket().CloseWrite()
-	if n, err := near.Read(buf); n != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
+	if n, err := near.Read(w.buf[:]); n != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a record that was cut reads as %d, %v", n, err)
+	}
+}
+
+// D8: a deadline may strike in the middle of a record.
+func TestDeadlineWithinARecord(t *testing.T) {
+	near, far := pair(t)
+	for _, c := range []tunneltest.Conn{near, tunneltest.Lazily(near)} {
+		want := []byte("a unit that arrives late")
+		sealed := far.Seal(want)
+		if _, err := far.Socket().Write(sealed[:10]); err != nil {
+			t.Fatal(err)
+		}
+		near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		buf := make([]byte, 100)
+		if n, err := c.Read(buf); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got %d, %v", n, err)
+		}
+		near.SetReadDeadline(time.Time{})
+		if _, err := far.Socket().Write(sealed[10:]); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != string(want) {
+			t.Fatalf("got %q, %v", buf[:n], err)
+		}
+		if near.Buffers() != 0 {
+			t.Error("a buffer is held")
+		}
 	}
 }
 
@@ -108,12 +159,9 @@ func TestEndStays(t *testing.T) {
 	if n, err := io.ReadFull(near, buf[:4]); n != 4 || err != nil {
 		t.Fatalf("got %d, %v", n, err)
 	}
-	for range 2 {
-		if n, err := near.Read(buf); n != 0 || err != io.EOF {
+	for _, c := range []tunneltest.Conn{near, tunneltest.Lazily(near), near} {
+		if n, err := c.Read(buf); n != 0 || err != io.EOF {
 			t.Errorf("at the end: %d, %v", n, err)
-		}
-		if err := near.Await(); err != nil {
-			t.Errorf("Await at the end: %v", err)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cordon/tunnels"
 	"cordon/tunnels/buffer"
 	"cordon/tunnels/tcp"
 )
@@ -26,15 +25,6 @@ const (
 // connection holds none.
 var writePool = sync.Pool{New: func() any { return new([writeSize]byte) }}
 
-// mode says what Read does when its buffer is empty.
-type mode uint8
-
-const (
-	waiting  mode = iota // wait for the socket, as any net.Conn
-	trying               // ask the socket once
-	buffered             // do not ask the socket
-)
-
 // record is the connection beneath crypto/tls. It reads many records from the socket in one
 // system call, and writes the records of one Conn.Write in one.
 //
@@ -43,7 +33,6 @@ const (
 type record struct {
 	*tcp.Conn
 
-	mode   mode
 	in     *[]byte // nil when empty
 	unread []byte  // of in
 	hunger buffer.Appetite
@@ -52,7 +41,7 @@ type record struct {
 
 	handshaking bool // a record a read, see one
 	rest        int  // bytes of the record at hand that are still to come
-	proven      bool // the handshake is over
+	proven      bool // the handshake is over; from now on Conn waits, and Read does not
 	unproven    int  // bytes that crypto/tls was given before
 
 	mu      sync.Mutex
@@ -72,7 +61,7 @@ type record struct {
 // crypto/tls keeps what it has of a record and can be asked again.
 type nothing struct{}
 
-func (nothing) Error() string   { return tunnels.ErrNothing.Error() }
+func (nothing) Error() string   { return "nothing to read now" }
 func (nothing) Timeout() bool   { return false }
 func (nothing) Temporary() bool { return true }
 
@@ -87,21 +76,10 @@ func (r *record) Read(p []byte) (int, error) {
 			r.cut = r.cut || err == io.EOF
 			return 0, err
 		}
-		if r.mode == buffered {
+		if r.proven {
 			return 0, errNothing
 		}
-		if r.mode == waiting {
-			r.await()
-			continue
-		}
-		err := r.fill()
-		if err == tunnels.ErrNothing {
-			return 0, errNothing
-		}
-		if err != nil {
-			r.cut = r.cut || err == io.EOF
-			return 0, err
-		}
+		r.await()
 	}
 	if r.handshaking {
 		p = r.one(p)
@@ -145,7 +123,8 @@ func (r *record) await() {
 		r.late = err
 		return
 	}
-	r.took(n)
+	r.unread = (*r.in)[:n]
+	r.hunger.Fed(n, len(*r.in))
 }
 
 // Get gives the buffer to read into.
@@ -158,22 +137,6 @@ func (r *record) Get() []byte {
 func (r *record) Put() {
 	buffer.Give(r.in)
 	r.in = nil
-}
-
-func (r *record) took(n int) {
-	r.unread = (*r.in)[:n]
-	r.hunger.Fed(n, len(*r.in))
-}
-
-// fill takes from the socket what is there.
-func (r *record) fill() error {
-	n, err := r.TryRead(r.Get())
-	if err != nil {
-		r.Put()
-		return err
-	}
-	r.took(n)
-	return nil
 }
 
 // begin announces a Conn.Write of n bytes: so many records follow, and may be gathered.

@@ -7,7 +7,7 @@
 //
 //	Conn      tunnels.Conn for the pump; many records a read, all records of a write in one call
 //	crypto/tls
-//	record    gathers writes, reads in bulk, can be asked without waiting
+//	record    gathers writes, reads in bulk, waits without a buffer
 //	tcp.Conn  the socket
 package mtls
 

@@ -35,6 +35,41 @@ func pair(t *testing.T) (a, b tunneltest.Conn) {
 
 func TestConn(t *testing.T) { tunneltest.TestConn(t, pair) }
 
+// waiter is a memory that tells when it is given back.
+type waiter struct {
+	buf  [100]byte
+	back chan struct{}
+}
+
+func (w *waiter) Get() []byte { return w.buf[:] }
+func (w *waiter) Put() {
+	select {
+	case w.back <- struct{}{}:
+	default:
+	}
+}
+
+func TestWaitingHoldsNoMemory(t *testing.T) {
+	a, b := pair(t)
+	w := &waiter{back: make(chan struct{}, 1)}
+	read := make(chan int, 1)
+	go func() {
+		n, _ := a.ReadLazy(w)
+		read <- n
+	}()
+	select {
+	case <-w.back:
+	case n := <-read:
+		t.Fatalf("read %d bytes of nothing", n)
+	}
+	if _, err := b.Write([]byte("now")); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-read; string(w.buf[:n]) != "now" {
+		t.Errorf("got %q", w.buf[:n])
+	}
+}
+
 func TestPlainProvesNothing(t *testing.T) {
 	a, b := pair(t)
 	for _, c := range []tunneltest.Conn{a, b} {

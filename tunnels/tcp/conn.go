@@ -1,8 +1,8 @@
 //go:build unix
 
 // Package tcp is the TCP connection that tunnels stand on. It adds to net.TCPConn what a pump
-// wants of a socket: to wait until there is something to read without holding a buffer for it,
-// to read and write without waiting, and to reset.
+// wants of a socket: to wait for something to read without holding a buffer for it, to write
+// without waiting, and to reset.
 package tcp
 
 import (
@@ -28,23 +28,21 @@ type Conn struct {
 	*net.TCPConn
 	raw syscall.RawConn
 
-	asked   bool // by Await: the socket has been asked since it began to wait
 	reading sync.Mutex
-	in      attempt
-	memory  tunnels.Memory // of ReadLazy
+	in      attempt[tunnels.Memory]
 	writing sync.Mutex
-	out     attempt
+	out     attempt[[]byte]
 
 	// The functions that the runtime calls with the descriptor, made once so that waiting,
 	// reading and writing allocate nothing.
-	readable, read, readLazy, write func(fd uintptr) bool
+	read, write func(fd uintptr) bool
 }
 
 // attempt is one system call that does not wait: what it is given and what came of it.
-type attempt struct {
-	b   []byte
-	n   int
-	err error
+type attempt[T any] struct {
+	given T
+	n     int
+	err   error
 }
 
 // Dial connects to an address. An error wraps tunnels.ErrUnreachable and says what was tried.
@@ -75,31 +73,8 @@ func New(c *net.TCPConn) (*Conn, error) {
 		return nil, err
 	}
 	t := &Conn{TCPConn: c, raw: raw}
-	t.readable, t.read, t.readLazy, t.write = t.maybeReadable, t.readNow, t.readWhenThere, t.writeNow
+	t.read, t.write = t.readWhenThere, t.writeNow
 	return t, nil
-}
-
-// Await returns when there is something to read, or the end, an error, or the read deadline.
-func (c *Conn) Await() error {
-	c.asked = false
-	return c.raw.Read(c.readable)
-}
-
-// TryRead reads what is there now, or returns tunnels.ErrNothing.
-func (c *Conn) TryRead(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	c.in = attempt{b: b}
-	err := c.raw.Read(c.read)
-	n, tried := c.in.n, c.in.err
-	c.in = attempt{}
-	if err != nil {
-		return 0, err
-	}
-	return n, c.explain("read", tried)
 }
 
 // ReadLazy is Read into memory that is asked for when there is something to read. When there is,
@@ -107,10 +82,10 @@ func (c *Conn) TryRead(b []byte) (int, error) {
 func (c *Conn) ReadLazy(m tunnels.Memory) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	c.memory = m
-	err := c.raw.Read(c.readLazy)
+	c.in.given = m
+	err := c.raw.Read(c.read)
 	n, tried := c.in.n, c.in.err
-	c.in, c.memory = attempt{}, nil
+	c.in = attempt[tunnels.Memory]{}
 	if err != nil {
 		return 0, err
 	}
@@ -121,10 +96,10 @@ func (c *Conn) ReadLazy(m tunnels.Memory) (int, error) {
 func (c *Conn) TryWrite(b []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.out = attempt{b: b}
+	c.out.given = b
 	err := c.raw.Write(c.write)
 	n, tried := c.out.n, c.out.err
-	c.out = attempt{}
+	c.out = attempt[[]byte]{}
 	if err != nil {
 		return 0, err
 	}
@@ -154,62 +129,33 @@ func (c *Conn) Broken() (broken bool) {
 
 // explain gives an error of a system call the form that package net gives it.
 func (c *Conn) explain(op string, err error) error {
-	if err == nil || err == io.EOF || err == tunnels.ErrNothing {
+	if err == nil || err == io.EOF {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
 }
 
-// maybeReadable tells whether a read is worth trying. It is asked before the wait, and after the
-// kernel has said that something is there: that is not asked again.
-func (c *Conn) maybeReadable(fd uintptr) bool {
-	if c.asked {
-		return true
-	}
-	c.asked = true
-	return readable(fd)
-}
-
-// readable tells whether a read would not wait. It asks by poll, since a read, even one that only
-// peeks, takes a pending error off the socket, and a reset would then look like an orderly end.
-func readable(fd uintptr) bool {
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds[:], 0)
-		if err != unix.EINTR {
-			return n > 0 || err != nil
-		}
-	}
-}
-
-// readWhenThere is readNow that is asked again until something is there.
+// readWhenThere reads once. It returns false when nothing was there, and is then called again
+// when something is.
 func (c *Conn) readWhenThere(fd uintptr) bool {
-	c.in = attempt{b: c.memory.Get()}
-	c.readNow(fd)
-	if c.in.err == nil {
+	n, err := retry(syscall.Read, fd, c.in.given.Get())
+	if n > 0 {
+		c.in.n = n
 		return true
 	}
-	c.memory.Put()
-	return c.in.err != tunnels.ErrNothing
-}
-
-func (c *Conn) readNow(fd uintptr) bool {
-	n, err := retry(syscall.Read, fd, c.in.b)
-	switch {
-	case err == syscall.EAGAIN:
-		c.in.err = tunnels.ErrNothing
-	case err != nil:
-		c.in.err = err
-	case n == 0:
-		c.in.err = io.EOF
-	default:
-		c.in.n = n
+	c.in.given.Put()
+	switch err {
+	case syscall.EAGAIN:
+		return false
+	case nil:
+		err = io.EOF
 	}
+	c.in.err = err
 	return true
 }
 
 func (c *Conn) writeNow(fd uintptr) bool {
-	n, err := retry(syscall.Write, fd, c.out.b)
+	n, err := retry(syscall.Write, fd, c.out.given)
 	c.out.n, c.out.err = max(n, 0), err
 	return true
 }
