@@ -21,6 +21,9 @@ type direction struct {
 
 	tail tail
 	full bool // the last read filled its buffer, so more is there
+	// err is what ended the side in the middle of what passes unseen. A socket says it once: a
+	// second read would take a reset for an orderly end.
+	err error
 
 	streaming atomic.Bool // bytes pass unseen; the sweeper looks at it
 }
@@ -58,7 +61,7 @@ func (d *direction) run() {
 
 // fill waits for bytes and appends them to the window.
 func (d *direction) fill() error {
-	for {
+	for d.err == nil {
 		n, how, err := d.read(int(d.s.windowCap.Load()))
 		switch {
 		case how != roomy:
@@ -69,6 +72,7 @@ func (d *direction) fill() error {
 			return err
 		}
 	}
+	return d.err
 }
 
 // read reads once, where a window that holds less than limit has room. An empty window takes
@@ -259,11 +263,15 @@ func (d *direction) drop(n int64) {
 // more reads for a settlement that reaches beyond the window. When the side ends there, it says
 // so to the conversation and returns false.
 func (d *direction) more() bool {
+	if d.err != nil {
+		return false
+	}
 	d.streaming.Store(true)
 	defer d.streaming.Store(false)
 	n, how, err := d.read(buffer.Small)
 	if how != roomy {
 		return false
 	}
-	return n > 0 || err == nil // the error comes again in fill
+	d.err = err
+	return n > 0 || err == nil
 }

@@ -42,8 +42,9 @@ type memEnd struct {
 }
 
 type memConn struct {
-	p  *memPipe
-	me int
+	p     *memPipe
+	me    int
+	reset bool // a reset was read: a socket says it once, then it is at its end
 }
 
 var _ tunnels.Conn = (*memConn)(nil)
@@ -64,9 +65,10 @@ func (c *memConn) Read(b []byte) (int, error) {
 			from.buf = from.buf[n:]
 			c.p.cond.Broadcast()
 			return n, nil
-		case c.p.reset:
+		case c.p.reset && !c.reset:
+			c.reset = true
 			return 0, syscall.ECONNRESET
-		case from.finished || from.closed:
+		case c.p.reset || from.finished || from.closed:
 			return 0, io.EOF
 		case past(c.own().readBy):
 			return 0, os.ErrDeadlineExceeded

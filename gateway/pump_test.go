@@ -286,6 +286,24 @@ func TestResetIsFoundWhileAWriterIsStuck(t *testing.T) {
 	})
 }
 
+// A reset in the middle of what passes unseen is told as one: a socket says it once, and whoever
+// read on would take it for an orderly end.
+func TestResetInTheMiddleOfWhatPassesUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<10, nil)
+		write(t, r.device, "b4000 \nzzz")
+		<-r.dialled
+		synctest.Wait()
+		r.device.Reset()
+		io.Copy(io.Discard, r.server)
+		r.end()
+		events := r.conv.events()
+		if len(events) == 0 || events[0].Kind != protocols.Lost || events[0].Side != protocols.Near {
+			t.Errorf("told %+v", events)
+		}
+	})
+}
+
 // A peer that does not read stops the one that writes to it, and memory stays bounded.
 func TestBackpressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
