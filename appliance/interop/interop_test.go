@@ -12,11 +12,13 @@
 package interop
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +30,10 @@ import (
 const root = "../.."
 
 func TestMain(m *testing.M) {
+	// Peers wait for each other more than they compute: more tests at once than there are processors.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	removeBinary()
 	os.Exit(code)
