@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	studyFind  = "1.2.840.10008.5.1.4.1.2.2.1"
 	studyMove  = "1.2.840.10008.5.1.4.1.2.2.2"
 	commitment = "1.2.840.10008.1.20.1"
 	// committed is the instance that requests and reports of storage commitment name (PS3.4 §J.3.5).
@@ -31,10 +32,11 @@ control: {socket: run/cordon.sock}
 timers: {grace: 2s, dial: 2s}
 `
 
-// returnSite has an archive that was renamed.
+// returnSite has an archive that was renamed, and another one, where no flow leads.
 const returnSite = `upstreams:
   pacs: {ae: PACS2, address: %q, tunnel: mtls, server_name: pacs.test, was: {ae: PACS}}
   ris: {ae: RIS, address: "127.0.0.1:9", tunnel: mtls, server_name: ris.test}
+  attic: {ae: ATTIC2, address: "127.0.0.1:9", tunnel: mtls, was: {ae: ATTIC}}
 `
 
 // station is a workstation, ct-1, that listens itself, and an archive that comes back to it.
@@ -44,6 +46,8 @@ type station struct {
 	met     chan net.Conn
 	objects chan returned
 	reports chan endpoint.Operation
+	asked   chan endpoint.Operation // of the archive
+	sought  chan string             // destinations that the archive does not know
 }
 
 // returned is an object as the workstation got it.
@@ -66,6 +70,7 @@ func newStation(t *testing.T, flows string) *station {
 	s := &station{
 		servers: freeAddress(t), met: make(chan net.Conn, 10),
 		objects: make(chan returned, 10), reports: make(chan endpoint.Operation, 10),
+		asked: make(chan endpoint.Operation, 10), sought: make(chan string, 10),
 	}
 	imaging := freeAddress(t)
 	s.world = newWorldWith(t, pki, map[string]string{
@@ -110,7 +115,14 @@ func (s *station) serveDevice(l net.Listener) {
 func (s *station) serveArchive(l net.Listener) {
 	srv := &endpoint.Server{
 		AE:       "PACS2",
-		Contexts: []endpoint.Context{{Abstract: studyMove}, {Abstract: commitment}},
+		Contexts: []endpoint.Context{{Abstract: studyFind}, {Abstract: studyMove}, {Abstract: commitment}},
+		Find: func(_ *endpoint.Stored, _ []byte) ([][]byte, uint16) {
+			return [][]byte{[]byte(retrievable("PACS2")), []byte(retrievable("PACS2\\RIS\\ATTIC2"))}, endpoint.StatusSuccess
+		},
+		Operate: func(o *endpoint.Operation) ([]byte, uint16) {
+			s.asked <- *o
+			return nil, endpoint.StatusSuccess
+		},
 		Retrieve: func(*endpoint.Stored, []byte) ([]endpoint.Object, uint16) {
 			return []endpoint.Object{
 				{Class: ctImage, Instance: "1.2.3.1", Transfer: explicitVRLittle, Data: []byte(image(ctImage, "1.2.3.1", "1.2.3", "Doe^Jane", 200_000))},
@@ -119,6 +131,7 @@ func (s *station) serveArchive(l net.Listener) {
 		},
 		Dial: func(destination string) (io.ReadWriteCloser, error) {
 			if destination != "CT1" {
+				s.sought <- destination
 				return nil, errors.New("unknown")
 			}
 			return s.dialAs("pacs", s.servers, "test.test")
@@ -259,6 +272,51 @@ func TestAServerDoesNotComeAsAnother(t *testing.T) {
 		t.Errorf("the archive itself gets %04X", status)
 	}
 	a.Release()
+}
+
+// A server that was renamed is the same to its devices: the archive reads its new titles, and the
+// workstation the old ones, wherever a message names a server.
+func TestRenamedServersInsideMessages(t *testing.T) {
+	s := newStation(t, "  archive: {to: pacs, allow: [find: {model: Study Root}, move: {to: [self, ATTIC2]}, commit]}\n")
+	a, err := s.associate("PACS", "CT1", studyFind, studyMove, commitment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	matches, err := a.Find(studyFind, []byte(element(0x0008, 0x0052, "CS", "STUDY")+element(0x0020, 0x000D, "UI", "1.2.3")))
+	if err != nil || len(matches) != 3 {
+		t.Fatalf("%d responses, %v", len(matches), err)
+	}
+	for i, title := range []string{"PACS", "PACS\\RIS\\ATTIC"} {
+		if string(matches[i].Data) != retrievable(title) {
+			t.Errorf("match %d is %q, want it at %s", i, matches[i].Data, title)
+		}
+	}
+	identifier := element(0x0008, 0x0052, "CS", "STUDY") + element(0x0020, 0x000D, "UI", "1.2.3")
+	r, err := a.Query(dicom.CMoveRQ, &endpoint.Query{Class: studyMove, Destination: "ATTIC", Identifier: []byte(identifier)})
+	if err != nil || r.Status != endpoint.StatusNoDestination {
+		t.Errorf("C-MOVE: %04X %v", r.Status, err)
+	}
+	if got := <-s.sought; got != "ATTIC2" {
+		t.Errorf("the archive is to move to %s", got)
+	}
+	r, err = a.Operate(&endpoint.Operation{Field: dicom.NActionRQ, Class: commitment, Instance: committed, TypeID: 1, Data: []byte(retrievable("PACS"))})
+	if err != nil || r.Status != endpoint.StatusSuccess {
+		t.Errorf("N-ACTION: %04X %v", r.Status, err)
+	}
+	if got := <-s.asked; string(got.Data) != retrievable("PACS2") {
+		t.Errorf("the archive is asked about %q", got.Data)
+	}
+	if err := a.Release(); err != nil {
+		t.Error(err)
+	}
+	for _, unit := range []string{"C-FIND-RSP", "C-MOVE-RQ", "N-ACTION-RQ"} {
+		s.heard(`"unit":"`+unit+`"`, `"verdict":"rewrite"`, string(reason.PolicyRewrite))
+	}
+}
+
+// retrievable is a data set that says where a study is kept.
+func retrievable(title string) string {
+	return element(0x0008, 0x0054, "AE", title) + element(0x0008, 0x1195, "UI", "1.2.3.4") + element(0x0020, 0x000D, "UI", "1.2.3")
 }
 
 // nobodyMet fails when a connection reached the workstation.
