@@ -223,6 +223,18 @@ func TestReportComesBack(t *testing.T) {
 	s.heard(`"flow":"archive.return"`, `"unit":"N-EVENT-REPORT-RQ"`, `"direction":"to-device"`)
 }
 
+// A server that reports is the SCP; one that does not say so could ask for anything.
+func TestReportNeedsTheRoleOfSCP(t *testing.T) {
+	s := newStation(t, "  archive: {to: pacs, allow: [store: [CT Image Storage], commit]}\n")
+	_, err := s.come("pacs", endpoint.Request{Called: "CT1", Calling: "PACS2", Contexts: []endpoint.Context{{Abstract: commitment, Transfer: []string{explicitVRLittle}}}})
+	var rj *endpoint.Rejected
+	if !errors.As(err, &rj) {
+		t.Errorf("without the role: %v", err)
+	}
+	s.heard(`"flow":"archive.return"`, `"verdict":"refuse"`, string(reason.DICOMNoContext), "Storage Commitment")
+	s.nobodyMet()
+}
+
 // D19: no byte reaches a device before the server has proven that it is the one whose flow it is.
 func TestOnlyTheServerItselfComesBack(t *testing.T) {
 	s := newStation(t, "  archive: {to: pacs, allow: [move: {to: self, returns: [CT Image Storage]}]}\n"+
