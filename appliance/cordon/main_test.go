@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -46,13 +48,17 @@ func TestScripts(t *testing.T) {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, count = 12500, 2500 // below the ports that the kernel gives to connections
+	for range count {
+		port := first + (os.Getpid()*97+int(ports.Add(1)))%count
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no port is free")
 }
+
+var ports atomic.Int64 // that freePort has tried
 
 // exitCode runs "cordon ARGS" and checks its exit code: exitcode 2 frobnicate.
 func exitCode(ts *testscript.TestScript, neg bool, args []string) {

@@ -59,11 +59,7 @@ func object(transfer, instance string) []byte {
 // serveTCP runs a server on a free port until the test ends.
 func serveTCP(t *testing.T, s *Server) (port string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	l, port := listenTCP(t)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -74,7 +70,6 @@ func serveTCP(t *testing.T, s *Server) (port string) {
 			go s.Serve(c)
 		}
 	}()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
 	return port
 }
 
@@ -179,13 +174,9 @@ func TestSCUWithStorescp(t *testing.T) {
 // startStorescp runs storescp until the test ends and returns its address when it accepts.
 func startStorescp(t *testing.T, storescp string, args ...string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, port := listenTCP(t)
 	address := l.Addr().String()
 	l.Close() // free for storescp
-	_, port, _ := net.SplitHostPort(address)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, storescp, append(args, port)...)
 	if err := cmd.Start(); err != nil {
