@@ -65,11 +65,13 @@ func storeOf() (pdus [][]byte) {
 	return append(pdus, pData(1, false, true, nil))
 }
 
-// matchesOf are two pending C-FIND-RSPs and the final one, to message 1.
+// matchesOf are two pending C-FIND-RSPs, their data sets in two fragments, and the final one, to
+// message 1.
 func matchesOf() (pdus [][]byte) {
 	c := dicom.Command{ContextID: 1, Field: dicom.CFindRSP, MessageID: 1, HasDataSet: true, SOPClass: []byte(studyFind), Status: dicom.StatusPending}
 	for range 2 {
-		pdus = append(pdus, pData(1, true, true, dicom.AppendCommand(nil, &c)), pData(1, false, true, studyIdentifier(explicitVRLittle, 1)))
+		match := studyIdentifier(explicitVRLittle, 1)
+		pdus = append(pdus, pData(1, true, true, dicom.AppendCommand(nil, &c)), pData(1, false, false, match[:10]), pData(1, false, true, match[10:]))
 	}
 	c.HasDataSet, c.Status = false, dicom.StatusSuccess
 	return append(pdus, pData(1, true, true, dicom.AppendCommand(nil, &c)))
@@ -183,6 +185,7 @@ func quiet(open []byte, message [][]byte) (all []play) {
 	}
 	stop("a command without its data set", open, message[0])
 	stop("half a message", open, bytes.Join(message[:2], nil))
+	stop("whole messages", open, bytes.Join(message[:len(message)-1], nil)) // of a C-FIND the final response is awaited
 	stop("half a message and a cut PDU", open, append(bytes.Join(message[:2], nil), message[0][:9]...))
 	return all
 }

@@ -34,7 +34,7 @@ const (
 mode: enforce
 identify: {ip: 127.0.0.3}
 ae: {titles: [US1]}
-timers: {setup: 1s, message: 2s, release: 1s}
+timers: {setup: 1s, idle: 2s, message: 2s, release: 1s}
 flows:
   archive: {to: pacs, allow: [echo, store: all]}
   rogue: {to: rogue, allow: [find: {model: Study Root, everything: true}, get: {model: Study Root}]}
