@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cordon/protocols/dicom/endpoint"
@@ -33,8 +34,10 @@ func TestThousandAssociationsLeaveNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	ln := w.listen("pacs")
 	var serving sync.WaitGroup
+	var stored atomic.Int64
 	archive := &endpoint.Server{AE: "PACS", Store: func(_ *endpoint.Stored, data io.Reader) uint16 {
 		io.Copy(io.Discard, data)
+		stored.Add(1)
 		return endpoint.StatusSuccess
 	}}
 	serve(&serving, ln, func(c net.Conn) { archive.Serve(c) })
@@ -87,8 +90,12 @@ func TestThousandAssociationsLeaveNothing(t *testing.T) {
 	run(40) // pools, caches of TLS sessions, the audit's ring: what a gateway at work holds
 	eventually(t, "quiet", func() bool { return w.gw.budget.used.Load() == 0 })
 	held, goroutines, files := memory(), runtime.NumGoroutine(), openFiles()
+	stored.Store(0)
 	run(associations)
 
+	if n := stored.Load(); n != associations*objects {
+		t.Errorf("%d objects arrived, want %d", n, associations*objects)
+	}
 	eventually(t, "back to the goroutines before", func() bool { return runtime.NumGoroutine() <= goroutines })
 	eventually(t, "back to the open files before", func() bool { return openFiles() <= files })
 	if n := w.gw.budget.used.Load(); n != 0 {
