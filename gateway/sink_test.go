@@ -41,6 +41,15 @@ func (s *sink) String() string {
 	return s.buf.String()
 }
 
+// empty returns what was written, and forgets it.
+func (s *sink) empty() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := s.buf.String()
+	s.buf = bytes.Buffer{}
+	return text
+}
+
 // log opens an audit log on the sink.
 func (s *sink) log(t *testing.T) *audit.Log {
 	t.Helper()
