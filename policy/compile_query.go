@@ -118,8 +118,15 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		case !c.aeTitle(t):
 			return false
 		default:
+			if file.Suggest(t.Value, []string{"self"}) != "" {
+				c.Notef(t.At, file.Remark, "did you mean self, the device?", "%q is taken for the AE title of a destination", t.Value)
+			}
 			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
 		}
+	}
+	if v.Returns.Set() && !toSelf(v) {
+		c.Notef(v.Returns.At, file.Remark, "add self to the destinations, or take returns out",
+			"returns has no effect: it says what comes back to the device, and self is not among the destinations")
 	}
 	ok := true
 	for _, t := range v.Returns.Values {
