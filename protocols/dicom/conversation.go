@@ -47,7 +47,7 @@ type Conversation struct {
 	draining reason.Code // why new associations are rejected, once told of Shutdown
 	over     bool        // the association ended; nothing is read any longer
 	retitler retitler
-	work     []byte // a data set on its way through the retitler
+	work     []byte           // a data set on its way through the retitler
 	tracer   protocols.Tracer // who watches; nil for nobody
 }
 

@@ -64,8 +64,7 @@ func TestServerWithGetscu(t *testing.T) {
 
 func TestServerWithMovescu(t *testing.T) {
 	movescu := peer(t, "movescu")
-	free, port := listenTCP(t)
-	free.Close() // for movescu, which hears there
+	port := freePort(t)
 	s := implicitArchive(3)
 	s.Dial = func(destination string) (io.ReadWriteCloser, error) { return net.Dial("tcp", "127.0.0.1:"+port) }
 	dir := t.TempDir()
