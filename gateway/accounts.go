@@ -114,7 +114,7 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if narrowed {
-		r.Passed = v.Action == protocols.Allow
+		r.Passed = s.rules.Mode() != policy.Enforce
 		a.narrowed = r
 		return
 	}
