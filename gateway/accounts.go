@@ -25,6 +25,7 @@ type account struct {
 	lastRefusal *Refusal
 	narrowed    *Refusal // the last association of which something was taken away
 	dialProblem string
+	dialReason  reason.Code
 	downSince   time.Time
 }
 
@@ -113,7 +114,7 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if narrowed {
-		r.Passed = v.Action == protocols.Allow
+		r.Passed = s.rules.Mode() != policy.Enforce
 		a.narrowed = r
 		return
 	}
@@ -121,14 +122,14 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.lastRefusal = r
 }
 
-// dialFailed notes that the upstream could not be reached.
-func (a *account) dialFailed(err error) {
+// dialFailed notes that the upstream could not be reached, or did not prove who it is.
+func (a *account) dialFailed(code reason.Code, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.dialProblem == "" {
 		a.downSince = time.Now()
 	}
-	a.dialProblem = err.Error()
+	a.dialProblem, a.dialReason = err.Error(), code
 	a.counters.dialFailures.Inc()
 }
 
@@ -136,7 +137,7 @@ func (a *account) dialFailed(err error) {
 func (a *account) dialled() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.dialProblem, a.downSince = "", time.Time{}
+	a.dialProblem, a.dialReason, a.downSince = "", "", time.Time{}
 }
 
 // unknownPeers remembers who knocked and was not let in: the last hundred or so.

@@ -149,7 +149,7 @@ func (d *direction) ended(err error) {
 	}
 	if errors.Is(err, tunnels.ErrIdentity) && d.side == protocols.Far {
 		// In TLS 1.3 a server refuses our certificate after the dial has returned.
-		d.s.account.dialFailed(err)
+		d.s.account.dialFailed(reason.UpstreamIdentity, err)
 		d.s.log().Warn("upstream refused us", "error", err)
 	}
 	d.s.gone(d.side, kind)

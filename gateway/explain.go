@@ -1,10 +1,14 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"cordon/gateway/audit"
+	"cordon/protocols"
 	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
@@ -118,13 +122,9 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 	if reason.Known(reason.Code(asked)) {
 		info := reason.Lookup(reason.Code(asked))
 		e.Reason = &info
-		for _, a := range g.accounts.sorted() {
-			a.mu.Lock()
-			if r := a.lastRefusal; r != nil && r.Reason == info.Code {
-				e.Recent = append(e.Recent, *r)
-				e.Remedy = append(e.Remedy, fmt.Sprintf("%s/%s: %s", a.device, a.flow, r.Remedy()))
-			}
-			a.mu.Unlock()
+		for _, a := range g.latest(info.Code) {
+			e.Recent = append(e.Recent, *a.last)
+			e.Remedy = append(e.Remedy, fmt.Sprintf("%s/%s: %s", a.device, a.flow, a.last.Remedy()))
 		}
 		return e, nil
 	}
@@ -140,4 +140,56 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 		return e, fmt.Errorf("%q is neither a reason code nor a session of the latest records; see `cordon status` for both, and the audit file for older sessions", asked)
 	}
 	return e, nil
+}
+
+// flowRefusal is a refusal of a flow, or of a device where no flow was chosen.
+type flowRefusal struct {
+	device, flow string
+	last         *Refusal
+}
+
+// latest returns the last refusal for that reason of each flow. An account knows the flow's last
+// one, which may have another reason; the audit remembers those before it.
+func (g *Gateway) latest(code reason.Code) (all []flowRefusal) {
+	at := map[[2]string]int{}
+	put := func(device, flow string, r *Refusal) {
+		i, known := at[[2]string{device, flow}]
+		if !known {
+			i = len(all)
+			at[[2]string{device, flow}] = i
+			all = append(all, flowRefusal{device: device, flow: flow})
+		}
+		if all[i].last == nil || !r.Time.Before(all[i].last.Time) {
+			all[i].last = r
+		}
+	}
+	for _, r := range g.audit.Recent(math.MaxInt) {
+		narrowed := r.Would == protocols.Rewrite && code != reason.PolicyRewrite
+		if r.Reason == code && (r.Would == protocols.Refuse || narrowed) {
+			put(r.Device, r.Flow, refusalOf(&r))
+		}
+	}
+	for _, a := range g.accounts.sorted() {
+		a.mu.Lock()
+		if r := a.lastRefusal; r != nil && r.Reason == code {
+			put(a.device, a.flow, r)
+		}
+		a.mu.Unlock()
+	}
+	slices.SortFunc(all, func(x, y flowRefusal) int {
+		return cmp.Or(cmp.Compare(x.device, y.device), cmp.Compare(x.flow, y.flow))
+	})
+	return all
+}
+
+// refusalOf is a record of a refusal as status and explain show it.
+func refusalOf(r *audit.Record) *Refusal {
+	from := "device"
+	if r.Direction == audit.ToDevice {
+		from = "server"
+	}
+	return &Refusal{
+		Time: r.Time, Session: r.Session, Peer: r.Peer, Unit: r.Unit.String(), From: from, Reason: r.Reason,
+		Rule: r.Rule, Found: r.Found.String(), Passed: r.Verdict != protocols.Refuse,
+	}
 }

@@ -454,12 +454,13 @@ func (s *session) connect(p *protocols.Plan) reason.Code {
 	defer cancel()
 	conn, err := s.gw.dialUpstream(ctx, f)
 	if err != nil {
-		s.account.dialFailed(err)
-		s.log().Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)
+		code := reason.UpstreamUnreachable
 		if errors.Is(err, tunnels.ErrIdentity) {
-			return reason.UpstreamIdentity
+			code = reason.UpstreamIdentity
 		}
-		return reason.UpstreamUnreachable
+		s.account.dialFailed(code, err)
+		s.log().Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)
+		return code
 	}
 	s.account.dialled()
 	s.mu.Lock()

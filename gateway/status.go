@@ -143,7 +143,7 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 	case f != nil && f.Device.State != policy.Active:
 		st.State, st.Do = FlowHeld, fmt.Sprintf("The device is %s. Set state: active in %s when it may talk again.", f.Device.State, f.Device.Origin)
 	case a.dialProblem != "":
-		st.State, st.Do = FlowDown, reason.Lookup(reason.UpstreamUnreachable).Do
+		st.State, st.Do = FlowDown, reason.Lookup(a.dialReason).Do
 		if st.From != "" {
 			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
 		}

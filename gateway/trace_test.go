@@ -100,7 +100,7 @@ const wantTrace = `ct-1/archive device>server A-ASSOCIATE-RQ rewrite dicom.abstr
 ct-1/archive server>device A-ASSOCIATE-AC   2 of 3 presentation contexts accepted
   context   1  Verification SOP Class: accepted, Explicit VR Little Endian
   context   3  CT Image Storage: accepted, Explicit VR Little Endian
-  context   5  MR Image Storage: stripped, so abstract-syntax-not-supported
+  1 stripped, and so rejected
 ct-1/archive device>server C-ECHO-RQ   message 1: Verification SOP Class, context 1, Explicit VR Little Endian
 ct-1/archive server>device C-ECHO-RSP   message 1: 0000H Success
 ct-1/archive device>server C-STORE-RQ   message 2: CT Image Storage, context 3, Explicit VR Little Endian, priority medium

@@ -89,6 +89,13 @@ func TestRefusedObjectIsAnsweredAndTheNextPasses(t *testing.T) {
 	if got := w.pacs.received(); len(got) != 1 || got[0].instance != "1.2.3.9" {
 		t.Errorf("%d objects arrived, want the allowed one alone", len(got))
 	}
+	// Each reason has its latest refusal, though the flow has refused for another since.
+	for _, code := range []reason.Code{reason.DICOMUID, reason.DICOMUIDMismatch, reason.DICOMAbstractSyntax} {
+		e, err := w.gw.Explain(string(code))
+		if err != nil || len(e.Recent) != 1 || e.Recent[0].Reason != code || e.Recent[0].From != "device" || !strings.HasPrefix(e.Remedy[0], "ct-1/archive: ") {
+			t.Errorf("%s: %+v, %v", code, e, err)
+		}
+	}
 }
 
 func TestAssociationsAreRejectedInTheirOwnWords(t *testing.T) {

@@ -158,12 +158,14 @@ func (c *compiler) notActedOn(d *deviceFile) {
 		{y.Patches.At, "patches", "no virtual patch is applied"},
 		{y.OnDrift.At, "on_drift", "changes of software are not noticed"},
 		{y.WhenDown.At, "when_down", "nothing passes while Cordon is down"},
-		{y.Fingerprint.At, "fingerprint", "it selects known quirks, and the software is not compared with it"},
 		{y.Identify.MAC.At, "identify.mac", "devices are known by address or certificate"},
 	} {
 		if k.at.Set() && !(k.key == "patches" && y.Patches.Word == "none") {
 			c.Notef(k.at, file.NotActedOn, "", "this version does not act on %s: %s", k.key, k.does)
 		}
+	}
+	if at := y.Fingerprint.At; at.Set() {
+		c.Notef(at, file.Remark, "", "fingerprint selects known quirks; what the device says of its software is not compared with it")
 	}
 	for i := range y.Network {
 		c.pinhole(&y.Network[i])

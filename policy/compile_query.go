@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"cordon/policy/file"
 	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/dict"
 )
 
 // model is an information model that C-FIND, C-MOVE and C-GET work on, with the SOP class of each
@@ -95,6 +97,7 @@ func (c *compiler) allowFind(f *flowFile, v *file.Verb, rule string) bool {
 		q := &query{levels: v.Levels.Strings()}
 		if v.Match.Set() {
 			q.match = tagSet(match)
+			c.descends(v, m, q.match)
 		}
 		if v.Return.Set() {
 			q.asked = tagSet(match, asked)
@@ -104,6 +107,20 @@ func (c *compiler) allowFind(f *flowFile, v *file.Verb, rule string) bool {
 		}
 		return q
 	})
+}
+
+// descends notes levels that ordinary queries do not reach: one below the highest names by unique
+// keys what it is about, level by level (PS3.4 §C.4.1.3.1), and match does not have all of them.
+func (c *compiler) descends(v *file.Verb, m *model, match map[dicom.Tag]bool) {
+	unique := map[string]dicom.Tag{"PATIENT": 0x00100020, "STUDY": 0x0020000D, "SERIES": 0x0020000E}
+	for _, t := range v.Levels.Values {
+		for _, above := range m.levels[:max(0, slices.Index(m.levels, t.Value))] {
+			if key := unique[above]; key != 0 && !match[key] {
+				name := dict.TagName(uint32(key))
+				c.Notef(t.At, file.Remark, fmt.Sprintf("add %s to match", name), "a query at level %s names the %s by %s, which match does not have", t.Value, strings.ToLower(above), name)
+			}
+		}
+	}
 }
 
 func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
@@ -118,8 +135,15 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		case !c.aeTitle(t):
 			return false
 		default:
+			if file.Suggest(t.Value, []string{"self"}) != "" {
+				c.Notef(t.At, file.Remark, "did you mean self, the device?", "%q is taken for the AE title of a destination", t.Value)
+			}
 			op.destinations = append(op.destinations, c.titles.both(t.Value)...)
 		}
+	}
+	if v.Returns.Set() && !toSelf(v) {
+		c.Notef(v.Returns.At, file.Remark, "add self to the destinations, or take returns out",
+			"returns has no effect: it says what comes back to the device, and self is not among the destinations")
 	}
 	ok := true
 	for _, t := range v.Returns.Values {

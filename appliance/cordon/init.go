@@ -201,10 +201,21 @@ func (f *initFlags) report(w io.Writer, names []string) {
 Next:
   cordon check --config %s
   cordon run --config %s
-  then point the device at this host: DICOM %s, HL7 %s
+  then point the device at this host: %s
   cordon status --config %s
-`, config, config, f.dicom, f.hl7, config)
+`, config, config, strings.Join(f.heard(), ", "), config)
 	if !f.noPKI {
 		out.Printf("\nThe certificates are throw-away ones; those in %s belong on the servers or their far ends.\n", filepath.Join(f.dir, "pki/servers"))
 	}
+}
+
+// heard says where the device reaches the listeners that were written.
+func (f *initFlags) heard() (at []string) {
+	if f.archive.Address != "" {
+		at = append(at, "DICOM "+f.dicom)
+	}
+	if f.results.Address != "" {
+		at = append(at, "HL7 "+f.hl7)
+	}
+	return at
 }

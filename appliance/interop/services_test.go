@@ -141,3 +141,23 @@ func TestWhatMayNotReturnDoesNot(t *testing.T) {
 
 // failed wants no file and a bad end.
 func failed(a answer) bool { return len(a) == 1 && a["ended"] != fmt.Sprint(nil) }
+
+// A server that was renamed is called by its old title, and names itself by it: what is moved comes,
+// and what is found is said to be there.
+func TestRenamedServerIsKnownByItsOldTitle(t *testing.T) {
+	const old = "OLDPACS"
+	own := freePort(t)
+	f := flow{protocol: "dicom", allow: "[" + findStudy + ", " + moveHome + "]", far: "[" + findStudy + ", move: {to: " + callingAE + "}]", own: own, was: old}
+	port := f.between(t, dcmqrscp, false)
+	ask := func(program string, args ...string) answer {
+		args = append(append([]string{"-aet", callingAE, "-aec", old}, args...), oneStudy...)
+		return files(t, program, append(args, "127.0.0.1", port)...)
+	}
+	found := ask("findscu", "-X", "-k", "RetrieveAETitle")
+	if !came("rsp", 1)(found) || !said("rsp0001.dcm", old)(found) {
+		t.Errorf("it finds %.1000q", found)
+	}
+	if moved := ask("movescu", "+B", "-aem", callingAE, "+P", own); !came("CT.", 3)(moved) {
+		t.Errorf("it gets %.1000q", moved)
+	}
+}

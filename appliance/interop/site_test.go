@@ -21,6 +21,8 @@ type flow struct {
 
 	// own is the port where the device itself is reached, "" where nothing comes back to it.
 	own string
+
+	was string // the title by which the device calls the server, where that is its old one
 }
 
 // behind starts gateways for a device of this host whose server listens at a port, and returns
@@ -78,7 +80,7 @@ func (f flow) behindBoth(t *testing.T, p pki, server, out, back string) string {
 			"device: pacs\nmode: enforce\nidentify: {ip: 127.0.0.1}\nae: {titles: [%s]}\nflows:\n  returns: {to: ward, allow: [store: [CT Image Storage]]}\n", calledAE)}
 	}
 	far := f
-	if far.own = ""; f.far != "" {
+	if far.own, far.was = "", ""; f.far != "" {
 		far.allow = f.far
 	}
 	far.gateway(t, "cordon, far end", port, g)
@@ -103,7 +105,10 @@ func (f flow) gateway(t *testing.T, name, port string, g gatewayFiles) {
 	dir := t.TempDir()
 	ae, titles := "", ""
 	if f.protocol == "dicom" {
-		ae, titles = "ae: "+calledAE+", ", fmt.Sprintf("ae: {titles: [%s]}\n", callingAE)
+		if ae = "ae: " + calledAE + ", "; f.was != "" {
+			ae += fmt.Sprintf("was: {ae: %s}, ", f.was)
+		}
+		titles = fmt.Sprintf("ae: {titles: [%s]}\n", callingAE)
 		if f.own != "" {
 			titles = fmt.Sprintf("ae: {titles: [%s], port: %s}\n", callingAE, f.own)
 		}

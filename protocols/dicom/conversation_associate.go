@@ -83,7 +83,7 @@ func (t *turn) narrow(v *protocols.Verdict) {
 	switch {
 	case su.offer.Remaining() == 0:
 		v.Refuse(reason.DICOMNoContext, first.Rule)
-	case goes+would == 0 || v.Reason != "":
+	case goes+would == 0 || v.Reason != "" && v.Reason != reason.PolicyRewrite:
 		return // nothing goes, or what is recorded already says more
 	case goes > 0:
 		v.Action, v.Would, v.Reason, v.Rule = protocols.Rewrite, protocols.Rewrite, first.Reason, first.Rule

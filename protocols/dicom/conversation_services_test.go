@@ -254,6 +254,7 @@ func TestCancelNamesAnOutstandingRequest(t *testing.T) {
 	}{
 		"of a C-FIND":             {[]protocols.Chunk{near(find, cancel(ctxFind, 5)), far(final)}, false},
 		"of a C-GET":              {[]protocols.Chunk{near(getRQ(5), cancel(ctxGet, 5))}, false},
+		"of a C-MOVE":             {[]protocols.Chunk{near(moveRQ("WS1"), cancel(ctxMove, 3))}, false},
 		"after the last response": {[]protocols.Chunk{near(find), far(final), near(cancel(ctxFind, 5))}, true},
 		"of another Message ID":   {[]protocols.Chunk{near(find, cancel(ctxFind, 4))}, true},
 		"on another context":      {[]protocols.Chunk{near(find, cancel(ctxGet, 5))}, true},

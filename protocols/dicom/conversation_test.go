@@ -369,6 +369,28 @@ func TestContextsAreStrippedAndComeBackRejected(t *testing.T) { // D14
 	}
 }
 
+// What is taken away is recorded also where the server was renamed: it says more than the new title.
+func TestStrippedContextsAreRecordedBesideARename(t *testing.T) { // D14
+	for _, action := range []protocols.Action{protocols.Refuse, protocols.Allow} { // in enforce and in shadow
+		rules := func() *script {
+			return &script{
+				associate: func(a *Association, v *protocols.Verdict) {
+					a.CallAs, v.Action, v.Would, v.Reason = "PACS2", protocols.Rewrite, protocols.Rewrite, reason.PolicyRewrite
+				},
+				context: func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+					if pc.ID == ctxFind {
+						v.Refuse(reason.DICOMAbstractSyntax, "no find")
+						v.Action = action
+					}
+				}}
+		}
+		p := playEveryWay(t, Config{}, rules, near(requestPDU()))
+		if v := p.Verdicts[0]; v.Action != protocols.Rewrite || v.Would != protocols.Rewrite || v.Reason != reason.DICOMAbstractSyntax || v.Rule != "no find" {
+			t.Errorf("recorded %v, would %v, %s, %s", v.Action, v.Would, v.Reason, v.Rule)
+		}
+	}
+}
+
 func pduLen(b []byte) int { _, n, _ := ParsePDUHeader(b); return int(n) }
 
 func TestNoContextLeftIsRejectedWithoutDialling(t *testing.T) { // D14

@@ -257,3 +257,22 @@ func TestRejectReleaseAbort(t *testing.T) {
 		}
 	}
 }
+
+// D1, D3: an odd maximum length, such as 65535, makes no odd fragment.
+func TestFragmentsAreEvenWhateverTheMaximum(t *testing.T) {
+	set := make([]byte, 200_000)
+	for _, most := range []uint32{0, 1, 7, 8, 9, 16383, 16384, 65535} {
+		var got []byte
+		for b := AppendFragments(nil, 1, false, set, most); len(b) > 0; {
+			n := pduLen(b)
+			if fragment := n - pdvHeaderLen; fragment%2 != 0 || most > pdvHeaderLen+1 && n > int(most) {
+				t.Fatalf("a fragment of %d bytes for a maximum of %d", fragment, most)
+			}
+			got = append(got, b[PDUHeaderLen+pdvHeaderLen:PDUHeaderLen+n]...)
+			b = b[PDUHeaderLen+n:]
+		}
+		if !bytes.Equal(got, set) {
+			t.Errorf("a maximum of %d: %d bytes of %d", most, len(got), len(set))
+		}
+	}
+}

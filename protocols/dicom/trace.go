@@ -1,6 +1,8 @@
 package dicom
 
 import (
+	"fmt"
+
 	"cordon/protocols"
 	"cordon/protocols/reason"
 )
@@ -53,13 +55,21 @@ func (t *turn) traceAccepted(size int) {
 	}
 	su := t.c.setup
 	e := protocols.Traced{From: t.from, Unit: TypeAssociateAC.String(), Bytes: int64(size)}
-	var accepted int
+	var accepted, stripped int
 	e.Lines = append(e.Lines, userText(&su.ac.User))
 	for i := range su.offer.contexts {
-		line, ok := su.answeredText(&su.offer.contexts[i])
+		o := &su.offer.contexts[i]
+		if o.result != Acceptance { // the lines of the request say which, and why
+			stripped++
+			continue
+		}
+		line, ok := su.answeredText(o)
 		if e.Lines = append(e.Lines, line); ok {
 			accepted++
 		}
+	}
+	if stripped > 0 {
+		e.Lines = append(e.Lines, fmt.Sprintf("%d stripped, and so rejected", stripped))
 	}
 	e.Text = counted(accepted, len(su.offer.contexts), "presentation context") + " accepted"
 	t.c.tracer.Trace(e)

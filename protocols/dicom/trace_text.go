@@ -13,11 +13,11 @@ import (
 func requestText(a *Association) string {
 	text := printable(a.CallingAE)
 	if a.CallingAs != "" {
-		text += " (to the server: " + a.CallingAs + ")"
+		text += " (passed on as " + a.CallingAs + ")"
 	}
 	text += " calls " + printable(a.CalledAE)
 	if a.CallAs != "" {
-		text += " (at the server: " + a.CallAs + ")"
+		text += " (passed on as " + a.CallAs + ")"
 	}
 	if string(a.ApplicationContext) != ApplicationContextName {
 		text += "; another application context than DICOM's"
@@ -107,19 +107,16 @@ func (su *setup) proposedText(i int) string {
 	return line
 }
 
-// answeredText describes the answer to a context that the device proposed, and tells whether it
-// is accepted.
+// answeredText describes the answer to a context that was passed on, and tells whether it is
+// accepted.
 func (su *setup) answeredText(o *offered) (line string, accepted bool) {
 	line = contextLine(o.id, className(o.abstract)) + ": "
-	if o.result != Acceptance {
-		return line + "stripped, so " + o.result.String(), false
-	}
 	for i := range su.ac.Contexts {
 		cr := &su.ac.Contexts[i]
 		switch {
 		case cr.ID != o.id:
 		case cr.Result != Acceptance:
-			return line + "rejected by the server, " + cr.Result.String(), false
+			return line + "rejected, " + cr.Result.String(), false
 		default:
 			line += "accepted, " + syntaxName(string(cr.Transfer))
 			for _, r := range su.ac.User.Roles {

@@ -150,7 +150,7 @@ var registry = []Info{
 		Do: "Check that the server runs and that its address in site.yaml is right.",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 	{Code: UpstreamIdentity, Meaning: "The server could not prove who it is; nothing was sent to it.", Transient: true,
-		Do: "Check the server's certificate, its name (server_name) and the authority that site.yaml trusts.",
+		Do: "Check the server's certificate, the name that site.yaml expects in it (server_name), and the authority that the tunnel in cordon.yaml trusts (ca).",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 
 	{Code: TimerHandshake, Meaning: "The peer of a TLS listener did not prove in time who it is.", Transient: true,

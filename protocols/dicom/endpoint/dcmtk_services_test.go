@@ -7,31 +7,23 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"cordon/protocols/dicom"
 )
 
-// listenTCP returns a listener on a free port. The ports are below those that the kernel gives to
-// connections, since some are closed and left to another program to listen on.
+// listenTCP returns a listener on a free port.
 func listenTCP(t *testing.T) (l net.Listener, port string) {
 	t.Helper()
-	const first, count = 10000, 2500
-	for range count {
-		port = strconv.Itoa(first + (os.Getpid()*97+int(ports.Add(1)))%count)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			t.Cleanup(func() { l.Close() })
-			return l, port
-		}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	panic("not reached")
+	t.Cleanup(func() { l.Close() })
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return l, port
 }
-
-var ports atomic.Int64 // that listenTCP has tried
 
 // arrived wants a folder to hold n files that end with the data sets of an archive.
 func arrived(t *testing.T, dir string, n int) {
@@ -72,8 +64,7 @@ func TestServerWithGetscu(t *testing.T) {
 
 func TestServerWithMovescu(t *testing.T) {
 	movescu := peer(t, "movescu")
-	free, port := listenTCP(t)
-	free.Close() // for movescu, which hears there
+	port := freePort(t)
 	s := implicitArchive(3)
 	s.Dial = func(destination string) (io.ReadWriteCloser, error) { return net.Dial("tcp", "127.0.0.1:"+port) }
 	dir := t.TempDir()

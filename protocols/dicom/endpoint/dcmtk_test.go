@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +61,11 @@ func object(transfer, instance string) []byte {
 // serveTCP runs a server on a free port until the test ends.
 func serveTCP(t *testing.T, s *Server) (port string) {
 	t.Helper()
-	l, port := listenTCP(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -70,7 +76,27 @@ func serveTCP(t *testing.T, s *Server) (port string) {
 			go s.Serve(c)
 		}
 	}()
+	_, port, _ = net.SplitHostPort(l.Addr().String())
 	return port
+}
+
+var ports atomic.Int64 // that freePort has tried
+
+// freePort returns a port of the loopback address where nobody listens, for a program to listen at
+// a little later. Systems hand out ports above 32767 by themselves: one of those might be taken
+// meanwhile, by any connection.
+func freePort(t *testing.T) string {
+	t.Helper()
+	const first, count = 12000, 8000
+	for range count {
+		port := strconv.Itoa(first + (os.Getpid()*97+int(ports.Add(1)))%count)
+		if l, err := net.Listen("tcp", net.JoinHostPort("", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	panic("not reached")
 }
 
 func run(t *testing.T, program string, args ...string) {
@@ -174,9 +200,8 @@ func TestSCUWithStorescp(t *testing.T) {
 // startStorescp runs storescp until the test ends and returns its address when it accepts.
 func startStorescp(t *testing.T, storescp string, args ...string) string {
 	t.Helper()
-	l, port := listenTCP(t)
-	address := l.Addr().String()
-	l.Close() // free for storescp
+	port := freePort(t)
+	address := net.JoinHostPort("127.0.0.1", port)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, storescp, append(args, port)...)
 	if err := cmd.Start(); err != nil {
