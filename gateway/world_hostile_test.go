@@ -39,7 +39,6 @@ flows:
   archive: {to: pacs, allow: [echo, store: all]}
   rogue: {to: rogue, allow: [find: {model: Study Root, everything: true}, get: {model: Study Root}]}
 `
-	studyFind        = "1.2.840.10008.5.1.4.1.2.2.1"
 	studyGet         = "1.2.840.10008.5.1.4.1.2.2.3"
 	implicitVRLittle = "1.2.840.10008.1.2"
 )

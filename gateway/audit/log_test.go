@@ -155,6 +155,7 @@ func TestFullDiskCostsRecordsOnlyAndIsSaid(t *testing.T) {
 		var trouble []error
 		s := &sink{full: true, room: 1000} // full in the middle of a line
 		l := start(t, s, Options{Queue: 100, Trouble: func(err error) { trouble = append(trouble, err) }})
+		synctest.Wait() // the writer waits, and takes the first records together with others
 		began := time.Now()
 		put(l, 150)
 		settle()
