@@ -256,6 +256,7 @@ func AppendCommand(dst []byte, c *Command) []byte {
 	dst = appendShort(dst, 0x0800, present)
 	if f.demands&status != 0 {
 		dst = appendShort(dst, 0x0900, c.Status)
+		dst = appendText(dst, 0x0902, c.Comment, ' ')
 	}
 	dst = appendText(dst, instance, c.SOPInstance, 0)
 	switch c.Field {

@@ -27,7 +27,32 @@ func (c *Command) Failure(code reason.Code) Command {
 		From: c.From.Other(), ContextID: c.ContextID, Abstract: c.Abstract, Transfer: c.Transfer,
 		Field: c.Field | responseBit, MessageID: c.MessageID, Status: refusal(c.Field, reason.Lookup(code).Status),
 		SOPClass: c.SOPClass, SOPInstance: c.SOPInstance, InstanceSafe: c.InstanceSafe,
+		Comment: errorComment(code),
 	}
+}
+
+// errorComment is what whoever reads the response at the device is told (PS3.7 Annex C): who
+// refused it, and the code that leads to the rule.
+func errorComment(code reason.Code) []byte {
+	if known := errorComments[code]; known != nil {
+		return known
+	}
+	return commentOf(code)
+}
+
+// errorComments are made beforehand, so that a refusal allocates nothing.
+var errorComments = func() map[reason.Code][]byte {
+	m := map[reason.Code][]byte{}
+	for _, i := range reason.All() {
+		m[i.Code] = commentOf(i.Code)
+	}
+	return m
+}()
+
+// commentOf makes an LO, which has at most 64 characters.
+func commentOf(code reason.Code) []byte {
+	comment := "refused by Cordon: " + string(code)
+	return []byte(comment[:min(len(comment), 64)])
 }
 
 // appendFailure appends the PDUs of that response for a receiver that accepts maxLength.

@@ -1,6 +1,8 @@
 package dicom
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 
 	"cordon/protocols/reason"
@@ -143,5 +145,25 @@ func TestNumbersOfSubOperations(t *testing.T) { // D26
 		if err := got.Parse(AppendCommand(nil, &Command{Field: CMoveRSP, Status: c.status, SubOperations: c.sent})); err != nil || got.SubOperations != c.want {
 			t.Errorf("%v is read as %v (%v)", c.sent, got.SubOperations, err)
 		}
+	}
+}
+
+// A refusal says who refused and why, for whoever reads it at the device: it has no other way to
+// tell a gateway's answer from the server's.
+func TestRefusalsSayWhoRefused(t *testing.T) {
+	c := Command{Field: CStoreRQ, MessageID: 7, SOPClass: []byte(uidCT), SOPInstance: []byte("1.2.3"), HasDataSet: true}
+	for _, i := range reason.All() {
+		rsp := c.Failure(i.Code)
+		set := AppendCommand(nil, &rsp)
+		if want := "refused by Cordon: " + string(i.Code); len(want) > 64 || !bytes.Contains(set, []byte(want)) {
+			t.Errorf("%q does not say %q", set, want)
+		}
+		var back Command
+		if err := back.Parse(set); err != nil {
+			t.Errorf("%s: %v", i.Code, err)
+		}
+	}
+	if rsp := c.Failure("patch." + reason.Code(strings.Repeat("x", 80))); len(rsp.Comment) != 64 {
+		t.Errorf("a comment of %d characters", len(rsp.Comment))
 	}
 }
