@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 
 	"cordon/protocols/dicom"
@@ -306,16 +307,17 @@ func (h *hostileWorld) queryRogue(n, atOnce int) {
 	})
 }
 
-// D6, D8: a peer that stops half-way and stays is ended by a timer, wherever it stops.
+// D6, D8: a peer that stops half-way and stays is ended by a timer, wherever it stops, on either
+// side.
 func TestPeersThatFallSilentAreEnded(t *testing.T) {
-	t.Run("device", func(t *testing.T) {
-		h := newHostileWorld(t, func(net.Conn) {})
-		all := quiet(requestOf("PACS", ctImage), storeOf())
-		h.playDevice(all, len(all))
-	})
-	t.Run("server", func(t *testing.T) {
-		all := quiet(answerTo(requestOf("ROGUE", studyFind)), matchesOf())
-		h := newRogueWorld(t, all)
-		h.queryRogue(len(all), len(all))
-	})
+	device := quiet(requestOf("PACS", ctImage), storeOf())
+	server := quiet(answerTo(requestOf("ROGUE", studyFind)), matchesOf())
+	h := newRogueWorld(t, server)
+	var both sync.WaitGroup
+	both.Go(func() { h.playDevice(device, len(device)) })
+	both.Go(func() { h.queryRogue(len(server), len(server)) })
+	both.Wait()
+	for _, code := range []reason.Code{reason.TimerSetup, reason.TimerMessage, reason.TimerIdle} {
+		h.heard(`"device":"us-1"`, string(code))
+	}
 }
