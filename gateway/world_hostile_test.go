@@ -57,7 +57,7 @@ var hostileSyntaxes = []string{
 // much more may be in use meanwhile, with garbage and what the peers themselves hold.
 const (
 	hostileKept = 4 << 20
-	hostilePeak = 64 << 20
+	hostilePeak = 96 << 20
 )
 
 // hostileWorld is a world with both servers, and the honest association beside all that happens.
