@@ -36,7 +36,7 @@ const (
 mode: enforce
 identify: {ip: 127.0.0.3}
 ae: {titles: [US1]}
-timers: {setup: 1s, idle: 2s, message: 2s, release: 1s}
+timers: {%[2]s}
 flows:
   archive: {to: pacs, transfer_syntaxes: [%[1]s], allow: [echo, store: all]}
   rogue: {to: rogue, transfer_syntaxes: [%[1]s], allow: [find: {model: Study Root, everything: true}, get: {model: Study Root}]}
@@ -44,6 +44,13 @@ flows:
 	studyGet         = "1.2.840.10008.5.1.4.1.2.2.3"
 	implicitVRLittle = "1.2.840.10008.1.2"
 	deflatedVRLittle = "1.2.840.10008.1.2.1.99"
+)
+
+// Timers of the ultrasound: those that a busy machine never meets, and are shorter than patience all
+// the same, and those that are to be met.
+const (
+	ample = "dial: 15s, setup: 20s, idle: 20s, message: 20s, release: 5s"
+	short = "dial: 15s, setup: 1s, idle: 2s, message: 2s, release: 1s"
 )
 
 // hostileSyntaxes are the transfer syntaxes of the corpus, deflated ones included.
@@ -69,7 +76,7 @@ type hostileWorld struct {
 	most int64 // bytes in use, as the honest association saw it
 }
 
-func newHostileWorld(t *testing.T, rogue func(net.Conn)) *hostileWorld {
+func newHostileWorld(t *testing.T, timers string, rogue func(net.Conn)) *hostileWorld {
 	goroutines := runtime.NumGoroutine()
 	w := newWorld(t, nil)
 	honest := image(ctImage, "1.2.3.1", "1.2.3", "X", 40_000)
@@ -85,7 +92,7 @@ func newHostileWorld(t *testing.T, rogue func(net.Conn)) *hostileWorld {
 	serve(&serving, pacs, func(c net.Conn) { archive.Serve(c) })
 	serve(&serving, other, rogue)
 	writeSite(t, w.dir, map[string]string{"site.yaml": fmt.Sprintf(hostileSite, pacs.Addr(), other.Addr()),
-		"devices/us-1.yaml": fmt.Sprintf(hostileUS, strings.Join(hostileSyntaxes, ", ")), "devices/analyzer-1.yaml": "device: analyzer-1\nstate: retired\n"})
+		"devices/us-1.yaml": fmt.Sprintf(hostileUS, strings.Join(hostileSyntaxes, ", "), timers), "devices/analyzer-1.yaml": "device: analyzer-1\nstate: retired\n"})
 	if err := w.gw.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +355,7 @@ func (f *hostileFile) readMeta() {
 // D25, D24: each hostile file as the data set of a C-STORE-RQ by a device.
 func TestHostileDataSetsFromTheDevice(t *testing.T) {
 	files := hostileFiles(t)
-	h := newHostileWorld(t, func(net.Conn) {})
+	h := newHostileWorld(t, ample, func(net.Conn) {})
 	h.each(len(files), 4, func(i int) error {
 		f := &files[i]
 		a, err := h.ask("PACS", nil, endpoint.Context{Abstract: f.class, Transfer: []string{f.transfer}})
@@ -405,7 +412,7 @@ func studyIdentifier(transfer string, n int) []byte {
 func TestHostileDataSetsAsMatches(t *testing.T) {
 	files := hostileFiles(t)
 	rogue := rogueArchive(files)
-	h := newHostileWorld(t, func(c net.Conn) { rogue.Serve(c) })
+	h := newHostileWorld(t, ample, func(c net.Conn) { rogue.Serve(c) })
 	h.each(len(files), 4, func(i int) error {
 		transfer := explicitVRLittle
 		if files[i].transfer == implicitVRLittle {
@@ -426,7 +433,7 @@ func TestHostileDataSetsAsMatches(t *testing.T) {
 func TestHostileDataSetsAsRetrievedObjects(t *testing.T) {
 	files := hostileFiles(t)
 	rogue := rogueArchive(files)
-	h := newHostileWorld(t, func(c net.Conn) { rogue.Serve(c) })
+	h := newHostileWorld(t, ample, func(c net.Conn) { rogue.Serve(c) })
 	h.each(len(files), 4, func(i int) error {
 		f := &files[i]
 		a, err := h.ask("ROGUE", []string{f.class}, endpoint.Context{Abstract: studyGet, Transfer: []string{explicitVRLittle}},
