@@ -202,15 +202,23 @@ func (w *world) listen(name string) net.Listener {
 	return l
 }
 
+// freeAddress finds a port that nobody hears on, and gives none twice.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		if _, twice := givenAddresses.LoadOrStore(address, true); !twice {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
+
+var givenAddresses sync.Map
 
 // object is one that the archive received.
 type object struct {
