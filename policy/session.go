@@ -37,11 +37,14 @@ type Session struct {
 	// current says that the device called a renamed server by the title it has now.
 	current bool
 
-	last    [2]*Flow // by sender: what the command that was judged last is judged by
-	pending [16]request
-	next    int // in pending
+	last    [2]*Flow  // by sender: what the command that was judged last is judged by
+	pending []request // made with the first one: links of HL7 have none
+	next    int       // in pending
 	used    usage.Association
 }
+
+// maxPending is how many requests are remembered.
+const maxPending = 16
 
 // request is a DIMSE request whose final response has not passed yet. Its response is judged by
 // the rules that it was judged by itself. When more are outstanding than fit, the oldest are
@@ -257,6 +260,9 @@ func (s *Session) Command(c *dicom.Command, v *protocols.Verdict) {
 	s.spend(f, c, v)
 	settle(f.Mode, v)
 	if !v.Refused() && c.Field != dicom.CancelRQ {
+		if s.pending == nil {
+			s.pending = make([]request, maxPending)
+		}
 		s.pending[s.next] = request{f, c.MessageID, c.From}
 		s.next = (s.next + 1) % len(s.pending)
 	}
