@@ -60,7 +60,7 @@ func (s *session) source() *audit.Source {
 		return &s.from
 	}
 	s.judged = now
-	s.from = audit.Source{Session: s.id, Peer: s.peer, Mode: now.mode.String(), Policy: now.policy.Version}
+	s.from.Become(audit.Source{Session: s.id, Peer: s.peer, Mode: now.mode.String(), Policy: now.policy.Version})
 	if f := s.flow; f != nil {
 		s.from.Device, s.from.Flow = f.Device.Name, f.Name
 	} else if d := s.rules.Device(); d != nil {

@@ -68,6 +68,9 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 	for i := range s.legs {
 		s.legs[i].init()
 	}
+	// Taken now: among the garbage of the upstream's handshake it would keep that memory from being
+	// given back.
+	s.from.Reserve()
 	s.legs[protocols.Near].conn = conn
 	s.near = direction{s: s, side: protocols.Near, win: window{budget: &gw.budget}}
 	s.far = direction{s: s, side: protocols.Far, win: window{budget: &gw.budget}}

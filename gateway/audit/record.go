@@ -57,14 +57,24 @@ type Source struct {
 	encoded []byte // as JSON members; nil until Encode
 }
 
+// Reserve takes the memory that Encode fills, as long as it suffices.
+func (s *Source) Reserve() { s.encoded = make([]byte, 0, 256) }
+
+// Become makes s another source, in the memory that it has.
+func (s *Source) Become(other Source) {
+	other.encoded = s.encoded[:0]
+	*s = other
+}
+
 // Encode prepares s for many records: it is written into each as it is now.
 func (s *Source) Encode() {
+	room := s.encoded[:0]
 	s.encoded = nil
-	s.encoded = s.appendJSON(nil)
+	s.encoded = s.appendJSON(room)
 }
 
 func (s *Source) appendJSON(dst []byte) []byte {
-	if s.encoded != nil {
+	if len(s.encoded) > 0 {
 		return append(dst, s.encoded...)
 	}
 	dst = appendText(dst, "session", s.Session)
