@@ -3,26 +3,58 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"cordon/policy"
 )
 
-// cordonProgram builds the program as a hospital would run it.
+// built is where build puts the program; "" before.
+var built string
+
+// build builds the program as a hospital would run it, once for all tests that run it.
+var build = sync.OnceValues(func() (string, error) {
+	var err error
+	if built, err = os.MkdirTemp("", "b"); err != nil {
+		return "", err
+	}
+	path := filepath.Join(built, "cordon")
+	if out, err := exec.Command("go", "build", "-o", path, "../appliance/cordon").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// cordonProgram returns the program, and gives what the test runs a directory for its files whose
+// path is short: paths of Unix sockets have at most 107 bytes.
 func cordonProgram(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "cordon")
-	cmd := exec.Command("go", "build", "-o", path, "../appliance/cordon")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
+	temp, err := os.MkdirTemp("", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(temp) })
+	t.Setenv("TMPDIR", temp)
 	return path
 }
 
@@ -30,12 +62,6 @@ func cordonProgram(t *testing.T) string {
 func TestEveryWorkloadThroughCordon(t *testing.T) {
 	var progress bytes.Buffer
 	program := cordonProgram(t)
-	temp, err := os.MkdirTemp("", "b") // short: paths of Unix sockets have at most 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(temp)
-	t.Setenv("TMPDIR", temp)
 	restore := connections(map[string][]int{"idle": {20}, "connect": {2}, "connect-resumed": {2}, "hl7-300": {1, 4}, "dicom-echo": {2}})
 	defer restore()
 	r, err := Run(t.Context(), Options{
@@ -59,7 +85,7 @@ func TestEveryWorkloadThroughCordon(t *testing.T) {
 			}
 		}
 	}
-	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) != 0 {
 		t.Errorf("the run left %d files behind, %v", len(left), err)
 	}
 	checkRatios(t, r)

@@ -28,13 +28,9 @@ with charts, a Markdown table and the figures as JSON are written to a directory
 --quick takes less than a minute; a full run takes about half an hour.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if b.Self, err = os.Executable(); err != nil {
+			if err := prepare(&b); err != nil {
 				return err
 			}
-			if err := prepare(&b.Profile); err != nil {
-				return err
-			}
-			b.Command = typed()
 			r, err := bench.Run(cmd.Context(), b)
 			if err != nil {
 				return err
@@ -57,15 +53,17 @@ with charts, a Markdown table and the figures as JSON are written to a directory
 	return cmd
 }
 
-// prepare makes the directory for profiles, when there is to be one.
-func prepare(dir *string) (err error) {
-	if *dir == "" {
-		return nil
-	}
-	if *dir, err = filepath.Abs(*dir); err != nil {
+// prepare says who runs and how it was typed, and makes the directory for profiles, when there is
+// to be one.
+func prepare(b *bench.Options) (err error) {
+	b.Command = typed()
+	if b.Self, err = os.Executable(); err != nil || b.Profile == "" {
 		return err
 	}
-	return os.MkdirAll(*dir, 0o755)
+	if b.Profile, err = filepath.Abs(b.Profile); err != nil {
+		return err
+	}
+	return os.MkdirAll(b.Profile, 0o755)
 }
 
 // typed is the command line, for a report.
@@ -85,13 +83,9 @@ written to a directory.
 It takes about three minutes.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if b.Self, err = os.Executable(); err != nil {
+			if err := prepare(&b.Options); err != nil {
 				return err
 			}
-			if err := prepare(&b.Profile); err != nil {
-				return err
-			}
-			b.Command = typed()
 			r, err := bench.RunScale(cmd.Context(), b)
 			if err != nil {
 				return err

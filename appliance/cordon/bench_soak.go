@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,7 @@ change did not come into force, something was left of the load, or something gre
 			if s.Self, err = os.Executable(); err != nil {
 				return err
 			}
-			s.Command = strings.Join(append([]string{"cordon"}, os.Args[1:]...), " ")
+			s.Command = typed()
 			r, err := bench.Soak(cmd.Context(), s)
 			if err != nil {
 				return err

@@ -2,8 +2,8 @@
 
 // Leftout reads the events of `go test -json` and prints what plain `go test` prints: a line per
 // package, and the output of what failed. At the end it names every test that was skipped with
-// its reason, so that a run that left something out cannot be mistaken for one that did not. A
-// script run by `make test`:
+// its reason, so that a run that left something out cannot be mistaken for one that did not. Where
+// CORDON_REQUIRE_PEERS is set, such a run fails. A script run by `make test`:
 //
 //	go test -json ./... | go run appliance/peers/leftout.go
 package main
@@ -134,4 +134,8 @@ func (r *report) summary() {
 		fmt.Printf("  %4d  %s\n", r.count[w], w)
 	}
 	fmt.Println("The peers come with `make peers`.")
+	if os.Getenv("CORDON_REQUIRE_PEERS") != "" {
+		fmt.Println("CORDON_REQUIRE_PEERS is set: nothing may be left out.")
+		os.Exit(1)
+	}
 }

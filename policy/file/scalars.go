@@ -102,19 +102,26 @@ func (t *Text) read(n *Node, p *Problems) {
 }
 
 func (t *Texts) read(n *Node, p *Problems) {
-	items := []*Node{n}
-	if n.Kind == List {
-		items = n.Items
-	}
 	t.At = n.At
-	for _, item := range items {
+	eachOf(n, "name at least one", p, func(item *Node) {
 		var one Text
 		if one.read(item, p); one.Set() {
 			t.Values = append(t.Values, one)
 		}
+	})
+}
+
+// eachOf reads the items of a list, or a value that stands alone as its only one.
+func eachOf(n *Node, hint string, p *Problems, read func(*Node)) {
+	if n.Kind != List {
+		read(n)
+		return
 	}
-	if n.Kind == List && len(n.Items) == 0 {
-		p.Errorf(n.place(), BadValue, "name at least one, or leave the key out", "the list is empty")
+	for _, item := range n.Items {
+		read(item)
+	}
+	if len(n.Items) == 0 {
+		p.Errorf(n.place(), BadValue, hint+", or leave the key out", "the list is empty")
 	}
 }
 
@@ -132,20 +139,13 @@ func (t *Int) read(n *Node, p *Problems) {
 }
 
 func (t *Ints) read(n *Node, p *Problems) {
-	items := []*Node{n}
-	if n.Kind == List {
-		items = n.Items
-	}
 	t.At = n.At
-	for _, item := range items {
+	eachOf(n, "write at least one number", p, func(item *Node) {
 		var one Int
 		if one.read(item, p); one.Set() {
 			t.Values = append(t.Values, one)
 		}
-	}
-	if n.Kind == List && len(n.Items) == 0 {
-		p.Errorf(n.place(), BadValue, "write at least one number, or leave the key out", "the list is empty")
-	}
+	})
 }
 
 func (t *Bool) read(n *Node, p *Problems) {

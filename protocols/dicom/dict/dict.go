@@ -4,7 +4,9 @@
 package dict
 
 import (
+	"cmp"
 	_ "embed"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -101,6 +103,20 @@ const suggestions = 3
 // Suggest returns up to three names of SOP classes and transfer syntaxes that a misspelt name may
 // mean, the nearest first; nothing where nothing is near.
 func Suggest(name string) []string {
+	return nearest(name, func(yield func(*entry) bool) {
+		for _, e := range byUID {
+			switch e.kind {
+			case kindSOPClass, kindMetaSOPClass, kindTransferSyntax:
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// nearest returns the names of the entries that a misspelt name may mean.
+func nearest(name string, among iter.Seq[*entry]) []string {
 	want := fold(name)
 	if want == "" {
 		return nil
@@ -110,21 +126,13 @@ func Suggest(name string) []string {
 		far  int
 	}
 	var found []near
-	for _, e := range byUID {
-		switch e.kind {
-		case kindSOPClass, kindMetaSOPClass, kindTransferSyntax:
-		default:
-			continue
-		}
+	for e := range among {
 		if far, ok := distance(want, e); ok {
 			found = append(found, near{e.name, far})
 		}
 	}
 	slices.SortFunc(found, func(a, b near) int {
-		if a.far != b.far {
-			return a.far - b.far
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.name, b.name))
 	})
 	var names []string
 	for _, n := range found {
