@@ -235,6 +235,29 @@ func TestReportNeedsTheRoleOfSCP(t *testing.T) {
 	s.nobodyMet()
 }
 
+// D20: servers exist that report without saying that they are the SCP. A flow may live with that;
+// they may do no more for it.
+func TestReportWithoutTheRoleIsTolerated(t *testing.T) {
+	s := newStation(t, "  archive: {to: pacs, tolerate: {roles: true}, allow: [store: [CT Image Storage], commit]}\n")
+	a, err := s.come("pacs", endpoint.Request{Called: "CT1", Calling: "PACS2", Contexts: []endpoint.Context{{Abstract: commitment, Transfer: []string{explicitVRLittle}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[uint16]uint16{
+		dicom.NEventRQ:  endpoint.StatusSuccess,
+		dicom.NActionRQ: reason.Lookup(reason.DICOMCommand).Status,
+	} {
+		r, err := a.Operate(&endpoint.Operation{Field: field, Class: commitment, Instance: committed, TypeID: 1, Data: []byte(element(0x0008, 0x1195, "UI", "1.2.3.4"))})
+		if err != nil || r.Status != want {
+			t.Errorf("%s: %04X %v, want %04X", dicom.CommandName(field), r.Status, err, want)
+		}
+	}
+	a.Release()
+	if got := <-s.reports; got.Field != dicom.NEventRQ {
+		t.Errorf("the workstation got %+v", got)
+	}
+}
+
 // D19: no byte reaches a device before the server has proven that it is the one whose flow it is.
 func TestOnlyTheServerItselfComesBack(t *testing.T) {
 	s := newStation(t, "  archive: {to: pacs, allow: [move: {to: self, returns: [CT Image Storage]}]}\n"+

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cordon/policy/file"
+	"cordon/protocols/dicom"
 )
 
 // compiler turns sources into a policy. It goes on after each problem, so that all are found.
@@ -98,8 +99,8 @@ func (c *compiler) box() {
 	c.defaults = defaults{
 		timers: c.timers(Timers{Setup: 30 * time.Second, Idle: 10 * time.Minute, Message: 60 * time.Second, Release: 30 * time.Second, Dial: 5 * time.Second},
 			file.Timers{Setup: t.Setup, Idle: t.Idle, Message: t.Message, Release: t.Release, Dial: t.Dial}),
-		limits: c.limits(Limits{Hold: mib, Message: 16 * mib, MaxPDU: 256 * kib, Sessions: 64},
-			file.Limits{Hold: l.Hold, Message: l.Message, MaxPDU: l.MaxPDU, Sessions: l.Sessions}),
+		limits: c.limits(Limits{Hold: mib, Message: 16 * mib, MaxPDU: 256 * kib, Sessions: 64, DataSet: dicom.ScanLimits{}.OrDefault()},
+			file.Limits{Hold: l.Hold, Message: l.Message, MaxPDU: l.MaxPDU, Sessions: l.Sessions, DataSet: l.DataSet}),
 	}
 }
 
@@ -126,6 +127,26 @@ func (c *compiler) limits(base Limits, y file.Limits) Limits {
 	return Limits{
 		Hold: pick(int(y.Hold.Value), base.Hold), Message: pick(int(y.Message.Value), base.Message),
 		MaxPDU: pick(int(y.MaxPDU.Value), base.MaxPDU), Sessions: pick(y.Sessions.Value, base.Sessions),
+		DataSet: c.dataSet(base.DataSet, y.DataSet),
+	}
+}
+
+func (c *compiler) dataSet(base dicom.ScanLimits, y file.DataSetLimits) dicom.ScanLimits {
+	c.checkCount(y.Depth, dicom.MaxDepth, "data_set.depth")
+	c.checkCount(y.Elements, 1<<24, "data_set.elements")
+	c.checkSize(y.Value, kib, 2<<30, "data_set.value")
+	c.checkSize(y.Text, kib, 2<<30, "data_set.text")
+	c.checkSize(y.Inflated, kib, 1<<30, "data_set.inflated")
+	return dicom.ScanLimits{
+		Depth: pick(y.Depth.Value, base.Depth), Elements: pick(y.Elements.Value, base.Elements),
+		Length: pick(uint32(y.Value.Value), base.Length), Text: pick(uint32(y.Text.Value), base.Text),
+		Inflated: pick(int(y.Inflated.Value), base.Inflated),
+	}
+}
+
+func (c *compiler) checkCount(n file.Int, most int, key string) {
+	if n.Set() && (n.Value < 1 || n.Value > most) {
+		c.Errorf(n.At, file.BadValue, fmt.Sprintf("write something from 1 to %d", most), "%s of %d", key, n.Value)
 	}
 }
 

@@ -72,6 +72,8 @@ func (c *compiler) fitting(f *flowFile) bool {
 		{y.Tolerate.SegmentEnds.At, "tolerate.segment_ends", HL7},
 		{y.Tolerate.LetteredUID.At, "tolerate.lettered_uids", DICOM},
 		{y.Tolerate.Geometry.At, "tolerate.geometry", DICOM},
+		{y.Tolerate.Roles.At, "tolerate.roles", DICOM},
+		{y.Limits.DataSet.At, "limits.data_set", DICOM},
 	} {
 		if k.at.Set() && k.of != f.Protocol {
 			ok = false
@@ -86,7 +88,9 @@ func (c *compiler) allow(f *flowFile) bool {
 	if f.Protocol == HL7 {
 		return c.allowHL7(f)
 	}
-	f.dicom.lettered, f.dicom.anyGeometry = f.y.Tolerate.LetteredUID.Value, f.y.Tolerate.Geometry.Value
+	may := &f.y.Tolerate
+	f.dicom.lettered, f.dicom.anyGeometry, f.dicom.anyRole = may.LetteredUID.Value, may.Geometry.Value, may.Roles.Value
+	f.caps = dicom.Config{MaxPDU: uint32(f.Limits.MaxPDU), HoldCap: f.Limits.Hold, Scan: f.Limits.DataSet}
 	ok := c.transferSyntaxes(f)
 	for i := range f.y.Allow.Verbs {
 		v := &f.y.Allow.Verbs[i]

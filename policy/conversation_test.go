@@ -57,7 +57,7 @@ func associatePDU(kind byte, roles map[string][2]byte, abstracts []string) []byt
 			body = append(body, item(0x21, head, transfer)...)
 		}
 	}
-	user := [][]byte{item(0x51, []byte{0, 0, 0x40, 0}), item(0x52, []byte("1.2.3"))}
+	user := [][]byte{item(0x51, []byte{0, 0, 0x40, 0}), item(0x52, []byte("1.2.3")), item(0x53, make([]byte, 4))} // any number of operations
 	for class, r := range roles {
 		user = append(user, item(0x54, []byte{0, byte(len(class))}, []byte(class), r[:]))
 	}
@@ -105,6 +105,8 @@ func TestRulesInAConversation(t *testing.T) {
 	find := func() *dicom.Command { return nameless(command(dicom.CFindRQ, studyFind)) }
 	move := nameless(command(dicom.CMoveRQ, studyMove))
 	move.MoveAE = []byte("THIEF")
+	match := find()
+	match.Field, match.Status = dicom.CFindRSP, dicom.StatusPending
 	returned := store()
 	returned.MessageID = 1
 	for _, tt := range []struct {
@@ -121,6 +123,9 @@ func TestRulesInAConversation(t *testing.T) {
 		{"a query by day", "find: {model: Study Root}", newTalk(nil, studyFind).says(near, find(), day), nil, "", [2][]byte{far: day}},
 		{"a query for everything", "find: {model: Study Root}", newTalk(nil, studyFind).says(near, find(), all),
 			[]reason.Code{reason.DICOMQueryEverything}, "\x24\x01", [2][]byte{}},
+		{"D26: a match that cannot be read", "find: {model: Study Root}", newTalk(nil, studyFind).says(near, find(), day).says(far, match, day[:len(day)-2]),
+			[]reason.Code{reason.DICOMDataSet}, "", [2][]byte{far: day}},
+		{"D26: a match", "find: {model: Study Root}", newTalk(nil, studyFind).says(near, find(), day).says(far, match, all), nil, "", [2][]byte{near: all, far: day}},
 		{"D19: a move to somebody else", "move: {to: self}", newTalk(nil, studyMove).says(near, move, study),
 			[]reason.Code{reason.DICOMMoveDestination}, "\x01\xA8", [2][]byte{}},
 		{"D12: an object that a get returns", "get: {returns: [CT Image Storage]}",
@@ -179,4 +184,50 @@ func dataSets(t *testing.T, stream []byte) (all []byte) {
 		stream = stream[end:]
 	}
 	return all
+}
+
+// TestOutstandingOperations: one operation too many is refused in its turn, after the answer to the
+// one that is under way, and the next may come then.
+func TestOutstandingOperations(t *testing.T) {
+	const near, far = protocols.Near, protocols.Far
+	echo := func(id uint16) *dicom.Command {
+		c := command(dicom.CEchoRQ, verification)
+		c.MessageID = id
+		return c
+	}
+	answer := func(id, status uint16) *dicom.Command {
+		c := echo(id)
+		c.Field, c.Status = dicom.CEchoRSP, status
+		return c
+	}
+	talk := newTalk(nil, verification).says(near, echo(1), nil).says(near, echo(2), nil).says(far, answer(1, 0), nil).
+		says(near, echo(3), nil).says(far, answer(3, 0), nil)
+	for _, n := range []int{1 << 30, 7} {
+		p := protocols.Play(dicom.New(dicom.Config{}, connect(t, NewStore(site(t, limited("", "outstanding: 1"))), "imaging", "10.0.0.1")), protocols.Cut(n, talk.chunks...)...)
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		var got []string
+		for i := range p.Verdicts {
+			if v := &p.Verdicts[i]; v.Unit.String() != "A-ASSOCIATE-RQ" {
+				got = append(got, v.Unit.String()+" "+string(v.Reason))
+			}
+		}
+		if want := []string{"C-ECHO-RQ ", "C-ECHO-RQ cap.outstanding", "C-ECHO-RSP ", "C-ECHO-RQ ", "C-ECHO-RSP "}; !slices.Equal(got, want) {
+			t.Errorf("cut at %d: %q", n, got)
+		}
+		var order []uint16
+		for rest := p.Toward[near]; len(rest) > 0; rest = rest[dicom.PDUHeaderLen+binary.BigEndian.Uint32(rest[2:]):] {
+			if rest[0] == 0x04 {
+				var c dicom.Command
+				if err := c.Parse(rest[12 : dicom.PDUHeaderLen+binary.BigEndian.Uint32(rest[2:])]); err != nil {
+					t.Fatal(err)
+				}
+				order = append(order, c.MessageID, c.Status)
+			}
+		}
+		if want := []uint16{1, 0, 2, echo(2).Failure(reason.CapOutstanding).Status, 3, 0}; !slices.Equal(order, want) {
+			t.Errorf("cut at %d: the device is told %04X", n, order)
+		}
+	}
 }

@@ -9,31 +9,33 @@ import (
 	"cordon/protocols/reason"
 )
 
-// The tags that stored objects are looked at up to.
+// The tags that data sets are looked at up to.
 const (
-	tagSeries    dicom.Tag = 0x0020000E
-	tagPixelData dicom.Tag = 0x7FE00010
+	tagSeries      dicom.Tag = 0x0020000E
+	tagBoxPosition dicom.Tag = 0x20200010 // of an image box; its pixels come later
+	tagPixelData   dicom.Tag = 0x7FE00010
 )
 
 // rleLossless is the transfer syntax whose fragments begin with a header of offsets (PS3.5 §G.5).
 const rleLossless = "1.2.840.10008.1.2.5"
 
 // needs says how far into a data set the rules look: of a stored object to what names files and
-// folders, of an image on to its Pixel Data, of a query as far as it goes where the flow limits it.
+// folders, of an image on to its Pixel Data, of a page to print to the pixels in it, of anything
+// else as far as it goes.
 func (p *program) needs(c *dicom.Command) dicom.Tag {
-	switch c.Field {
-	case dicom.CStoreRQ:
-		if p.dicom.anyGeometry || !isImage(c.Abstract) {
-			return tagSeries
-		}
+	switch {
+	case c.Field == dicom.CStoreRQ && !p.dicom.anyGeometry && isImage(c.Abstract):
 		return tagPixelData
-	case dicom.CFindRQ, dicom.CMoveRQ, dicom.CGetRQ:
-		if p.asks(c) {
-			return tagEnd
-		}
+	case c.Field == dicom.CStoreRQ:
+		return tagSeries
+	case c.Field == dicom.NSetRQ && printed[string(c.SOPClass)]:
+		return tagBoxPosition
 	}
-	return 0
+	return tagEnd
 }
+
+// printed are the SOP classes whose data sets have Pixel Data in a sequence (PS3.3 §C.13.5).
+var printed = map[string]bool{"1.2.840.10008.5.1.1.4": true, "1.2.840.10008.5.1.1.4.1": true}
 
 // isImage tells whether the objects of a SOP class have Pixel Data near their beginning: what the
 // standard calls an image. Others may have megabytes before it, or none.
@@ -46,6 +48,10 @@ func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 		p.object(c, d, v)
 	case dicom.CFindRQ, dicom.CMoveRQ, dicom.CGetRQ:
 		p.identifier(c, d, v)
+	default: // what has come well-formed as far as it may be held goes on
+		if d.Fault != nil && d.Fault.Reason != reason.CapHold {
+			v.Refuse(d.Fault.Reason, ruleDataSet)
+		}
 	}
 }
 

@@ -115,19 +115,56 @@ func TestLargeHeaders(t *testing.T) {
 	refused(reason.CapHold).check(t, &v)
 }
 
-// TestObjectsThatAreNoImages are not held for Pixel Data that they do not have.
-func TestObjectsThatAreNoImages(t *testing.T) {
-	s := allowing(t, "store: all")
-	for class, want := range map[string]dicom.Tag{
-		"1.2.840.10008.5.1.4.1.1.481.3": tagSeries,    // RT Structure Set Storage
-		"1.2.840.10008.5.1.4.1.1.104.1": tagSeries,    // Encapsulated PDF Storage
-		"1.2.840.10008.5.1.4.1.1.6.1":   tagPixelData, // Ultrasound Image Storage
+// TestHowFarDataSetsAreRead: objects and pages are not held for pixels that nothing asks about,
+// everything else is read to its end.
+func TestHowFarDataSetsAreRead(t *testing.T) {
+	page := func(class string) *dicom.Command {
+		c := command(dicom.NSetRQ, printMetaBW)
+		c.SOPClass = []byte(class)
+		return c
+	}
+	s := allowing(t, "store: all, find: {model: Study Root, everything: true}, commit, print")
+	for _, tt := range []struct {
+		c    *dicom.Command
+		want dicom.Tag
+	}{
+		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.481.3"), tagSeries},  // RT Structure Set Storage
+		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.104.1"), tagSeries},  // Encapsulated PDF Storage
+		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.6.1"), tagPixelData}, // Ultrasound Image Storage
+		{command(dicom.CFindRQ, studyFind), tagEnd},
+		{sent(protocols.Far, dicom.CFindRSP, studyFind, 0), tagEnd},
+		{sent(protocols.Near, dicom.NActionRQ, commitPush, 1), tagEnd},
+		{page("1.2.840.10008.5.1.1.4"), tagBoxPosition},
+		{page(filmSession), tagEnd},
 	} {
-		c := command(dicom.CStoreRQ, class)
 		var v protocols.Verdict
-		s.Command(c, &v)
-		if got := s.Needs(c); got != want || v.Refused() {
-			t.Errorf("%s: %s, looks as far as %08X, want %08X", class, v.Reason, got, want)
+		s.Command(tt.c, &v)
+		if got := s.Needs(tt.c); got != tt.want || v.Refused() {
+			t.Errorf("%s of %s: %s, looks as far as %08X, want %08X", tt.c.Name(), tt.c.SOPClass, v.Reason, got, tt.want)
+		}
+	}
+}
+
+// TestDataSetsThatAreNoObjects: what does not parse passes neither way, also where no rule asks for
+// anything in it.
+func TestDataSetsThatAreNoObjects(t *testing.T) {
+	s := allowing(t, "find: {model: Study Root}, commit")
+	for _, c := range []*dicom.Command{sent(protocols.Far, dicom.CFindRSP, studyFind, 0), sent(protocols.Near, dicom.NActionRQ, commitPush, 1)} {
+		for code, want := range map[reason.Code]expect{
+			"":                  allowed,
+			reason.DICOMDataSet: refused(reason.DICOMDataSet),
+			reason.CapDataSet:   refused(reason.CapDataSet),
+			reason.CapHold:      allowed, // a list of thousands of instances
+		} {
+			var v protocols.Verdict
+			v.Reset(c.From)
+			s.Command(c, &v)
+			var d dicom.DataSet
+			if code != "" {
+				d.Fault = &protocols.Malformed{Reason: code}
+			}
+			s.DataSet(c, &d, &v)
+			want.check(t, &v)
 		}
 	}
 }

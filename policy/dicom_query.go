@@ -36,14 +36,12 @@ const (
 // tagEnd is after the last element that a data set can have.
 const tagEnd dicom.Tag = 0xFFFCFFFC
 
-// reads tells whether an identifier must be looked at.
-func (q *query) reads() bool {
-	return q != nil && (len(q.levels) > 0 || q.match != nil || q.asked != nil || q.narrow != nil)
-}
-
 // refuses returns why a query may not be asked, "" when it may, and puts what it is about into
 // about.
 func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
+	if q == nil {
+		return ""
+	}
 	if len(q.levels) > 0 && !slices.ContainsFunc(q.levels, func(l string) bool { return l == string(asks.Level) }) {
 		setLevel(about, asks.Level)
 		return reason.DICOMQueryLevel
@@ -157,22 +155,4 @@ func (p *program) asking(c *dicom.Command) []operation {
 	}
 	operations, _ := cl.on(c)
 	return operations
-}
-
-// asks tells whether the identifier of a command must be looked at: no operation that allows the
-// command takes any.
-func (p *program) asks(c *dicom.Command) bool {
-	reads := false
-	operations := p.asking(c)
-	for i := range operations {
-		op := &operations[i]
-		if !op.is(c) || op.refuses(c) != "" {
-			continue
-		}
-		if !op.query.reads() {
-			return false
-		}
-		reads = true
-	}
-	return reads
 }

@@ -103,26 +103,6 @@ func TestIdentifiers(t *testing.T) {
 	}
 }
 
-// TestIdentifiersThatAreNotRead: where a policy limits nothing, nothing is held.
-func TestIdentifiersThatAreNotRead(t *testing.T) {
-	for allow, want := range map[string]dicom.Tag{
-		"find: {model: Study Root, everything: true}":                                   0,
-		"find: {model: Study Root}":                                                     tagEnd,
-		"find: {model: Study Root, levels: STUDY, everything: true}":                    tagEnd,
-		"find: {model: Study Root}, find: {model: Study Root, everything: true}":        0,
-		"find: {model: Study Root, match: [Patient ID], everything: true}":              tagEnd,
-		"find: {model: Study Root, return: [Patient ID, Study Date], everything: true}": tagEnd,
-	} {
-		s := allowing(t, allow)
-		c := command(dicom.CFindRQ, studyFind)
-		var v protocols.Verdict
-		s.Command(c, &v)
-		if got := s.Needs(c); got != want {
-			t.Errorf("%s: looks as far as %08X, want %08X", allow, got, want)
-		}
-	}
-}
-
 func TestIdentifierThatCannotBeRead(t *testing.T) {
 	s := allowing(t, "find: {model: Study Root}")
 	c := command(dicom.CFindRQ, studyFind)

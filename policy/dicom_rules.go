@@ -22,6 +22,7 @@ type dicomRules struct {
 
 	lettered    bool // UIDs with letters in them pass
 	anyGeometry bool // images pass whose Pixel Data does not fit what they say of it
+	anyRole     bool // requests pass of a role that was not negotiated
 }
 
 // class is what may be done on presentation contexts of one abstract syntax.
@@ -44,7 +45,7 @@ type operation struct {
 	types  []uint16       // action or event types; nil: any
 	// destinations are the AE titles that C-MOVE may name.
 	destinations []string
-	query        *query // what its identifier may ask; nil: anything, unread
+	query        *query // what its identifier may ask; nil: anything
 	rule         string
 }
 
@@ -159,7 +160,8 @@ func (p *program) context(pc *dicom.PresentationContext, keep []bool, v *protoco
 	if !pc.HasRole {
 		pc.SCU, pc.SCP = true, false // PS3.7 §D.3.3.4
 	}
-	if pc.SCU, pc.SCP = pc.SCU && c.scu, pc.SCP && c.scp; !pc.SCU && !pc.SCP {
+	silent := !pc.HasRole && p.dicom.anyRole // whoever takes a role that it did not propose is judged by what it asks
+	if pc.SCU, pc.SCP = pc.SCU && (c.scu || silent), pc.SCP && c.scp; !pc.SCU && !pc.SCP {
 		v.Refuse(reason.DICOMRole, c.rule)
 		return
 	}

@@ -21,6 +21,7 @@ import (
 
 	"cordon/policy/quirks"
 	"cordon/policy/usage"
+	"cordon/protocols/dicom"
 )
 
 // Policy is what all files of a site compile to. It is immutable; a reload makes a new one.
@@ -166,12 +167,13 @@ func (f *Flow) ID() string { return f.id }
 // Timers are the waits of a flow.
 type Timers struct{ Setup, Idle, Message, Release, Dial time.Duration }
 
-// Limits are the caps of a flow, in bytes and connections.
+// Limits are the caps of a flow, in bytes and connections. None is zero.
 type Limits struct {
 	Hold     int // bytes of a unit held undecided
 	Message  int // bytes of the largest HL7 block
 	MaxPDU   int // bytes of the largest P-DATA-TF PDU, header excluded
 	Sessions int // connections of the device on this flow at a time
+	DataSet  dicom.ScanLimits
 }
 
 // Listener is an address where flows are heard.

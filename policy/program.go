@@ -33,6 +33,7 @@ type program struct {
 	goneRule     string // for a session whose flow is no longer in the policy
 
 	dicom dicomRules
+	caps  dicom.Config // of its associations
 	hl7   hl7Rules
 }
 

@@ -215,6 +215,7 @@ func (s *Session) Associate(a *dicom.Association, v *protocols.Verdict) {
 		settle(f.Mode, v)
 	}
 	if !v.Refused() {
+		a.Caps = &s.flow.caps
 		s.rename(a, v)
 		s.flow.accommodate(a, v)
 	}
@@ -324,6 +325,9 @@ func (s *Session) DataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 
 // Breach judges what a standard forbids and could be passed on: enforce refuses it.
 func (s *Session) Breach(code reason.Code, v *protocols.Verdict) {
+	if code == reason.DICOMRole && s.flow != nil && s.flow.dicom.anyRole {
+		return
+	}
 	v.Refuse(code, ruleStandard)
 	settle(s.Mode(), v)
 }

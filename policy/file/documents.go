@@ -66,6 +66,8 @@ type BoxLimits struct {
 	Message     Size `json:"message,omitempty" jsonschema:"The largest HL7 block; 16MiB unless said otherwise."`
 	MaxPDU      Size `json:"max_pdu,omitempty" jsonschema:"The largest DICOM P-DATA-TF PDU, header excluded; 256KiB unless said otherwise."`
 	Sessions    Int  `json:"sessions,omitempty" jsonschema:"Connections of one device on one flow at a time; 64 unless said otherwise."`
+
+	DataSet DataSetLimits `json:"data_set,omitempty" jsonschema:"How much a DICOM data set may hold as far as it is scanned."`
 }
 
 // BoxTimers are the waits of the box and the defaults of its flows.
@@ -200,6 +202,7 @@ type Tolerate struct {
 	SegmentEnds Bool `json:"segment_ends,omitempty" jsonschema:"Segments that end with LF, or CR and LF."`
 	LetteredUID Bool `json:"lettered_uids,omitempty" jsonschema:"DICOM UIDs whose components have letters, as some old systems make them."`
 	Geometry    Bool `json:"geometry,omitempty" jsonschema:"DICOM images whose Pixel Data does not fit what they say of it."`
+	Roles       Bool `json:"roles,omitempty" jsonschema:"DICOM requests of a role that was not negotiated, such as a storage commitment's report of a server that proposes no SCP role."`
 
 	At Pos `json:"-"`
 }
@@ -221,6 +224,8 @@ type Limits struct {
 	MaxPDU   Size `json:"max_pdu,omitempty" jsonschema:"The largest DICOM P-DATA-TF PDU, header excluded."`
 	Sessions Int  `json:"sessions,omitempty" jsonschema:"Connections at a time: DICOM associations, MLLP connections."`
 
+	DataSet DataSetLimits `json:"data_set,omitempty" jsonschema:"How much a DICOM data set may hold as far as it is scanned."`
+
 	AssociationsPerMinute   Int  `json:"associations_per_minute,omitempty" jsonschema:"DICOM associations in the last sixty seconds; 0 for no limit."`
 	InstancesPerAssociation Int  `json:"instances_per_association,omitempty" jsonschema:"Objects stored on one DICOM association; 0 for no limit."`
 	BytesPerAssociation     Size `json:"bytes_per_association,omitempty" jsonschema:"Bytes of the objects stored on one DICOM association; 0 for no limit."`
@@ -229,6 +234,17 @@ type Limits struct {
 	InstancesPerDay         Int  `json:"instances_per_day,omitempty" jsonschema:"Objects stored since midnight; 0 for no limit."`
 	BytesPerDay             Size `json:"bytes_per_day,omitempty" jsonschema:"Bytes of the objects stored since midnight; 0 for no limit."`
 	Outstanding             Int  `json:"outstanding,omitempty" jsonschema:"DICOM operations that one side of an association may have without a final response; 0 for no limit."`
+}
+
+// DataSetLimits are caps of what is scanned of a data set. Real objects stay far below them.
+type DataSetLimits struct {
+	Depth    Int  `json:"depth,omitempty" jsonschema:"Of sequences in sequences, at most 64; 32 unless said otherwise."`
+	Elements Int  `json:"elements,omitempty" jsonschema:"Data elements and items; 262144 unless said otherwise."`
+	Value    Size `json:"value,omitempty" jsonschema:"Bytes of one value other than Pixel Data; 1GiB unless said otherwise."`
+	Text     Size `json:"text,omitempty" jsonschema:"Bytes of one value of text; 1MiB unless said otherwise."`
+	Inflated Size `json:"inflated,omitempty" jsonschema:"Bytes that are inflated of a deflated data set, or held of it; 1MiB unless said otherwise."`
+
+	At Pos `json:"-"`
 }
 
 // NetworkPinhole is traffic of the device that nothing inspects.

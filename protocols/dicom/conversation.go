@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"cmp"
 	"fmt"
 
 	"cordon/protocols"
@@ -61,22 +62,22 @@ type context struct {
 // New returns a conversation about one association. It never dials before the rules allowed the
 // association request.
 func New(cfg Config, rules Rules) *Conversation {
-	if cfg.MaxPDU == 0 {
-		cfg.MaxPDU = defaultMaxPDU
-	}
-	if cfg.HoldCap == 0 {
-		cfg.HoldCap = defaultHoldCap
-	}
-	if cfg.MaxOutstanding == 0 {
-		cfg.MaxOutstanding = defaultOutstanding
-	}
-	c := &Conversation{cfg: cfg, rules: rules, setup: new(setup)}
+	c := &Conversation{rules: rules, setup: new(setup)}
 	c.state[protocols.Near], c.state[protocols.Far] = Sta2, Sta1 // connected by Near (AE-5)
+	c.cap(cfg)
+	return c
+}
+
+// cap sets the caps, before anything but the association request was read.
+func (c *Conversation) cap(cfg Config) {
+	cfg.MaxPDU = cmp.Or(cfg.MaxPDU, defaultMaxPDU)
+	cfg.HoldCap = cmp.Or(cfg.HoldCap, defaultHoldCap)
+	cfg.MaxOutstanding = cmp.Or(cfg.MaxOutstanding, defaultOutstanding)
+	c.cfg = cfg
 	for i := range c.sent {
 		c.sent[i].limit = cfg.MaxPDU
 		c.sent[i].msg.read.scan.Limits = cfg.Scan
 	}
-	return c
 }
 
 // Step implements [protocols.Conversation].

@@ -40,6 +40,9 @@ func (t *turn) associate(pdu []byte) error {
 		t.reject(len(pdu), &v)
 		return nil
 	}
+	if su.facts.Caps != nil {
+		c.cap(*su.facts.Caps)
+	}
 	if t.narrow(&v); v.Refused() {
 		t.reject(len(pdu), &v)
 		return nil

@@ -487,6 +487,9 @@ func TestMaximumLengthBindsEachSender(t *testing.T) { // D1, D2, D7
 	ac := testAC(testApplication(), testContextAC(ctxCT, 0, uidExplicit), testUser(testMaxLength(8192), testRole(uidCT, 1, 1)))
 	cfg := Config{MaxPDU: 20000}
 	rules := func() *script { return &script{} }
+	caller := func() *script { // the cap is that of who calls
+		return &script{associate: func(a *Association, _ *protocols.Verdict) { a.Caps = &cfg }}
+	}
 	long := func(n int) []byte {
 		return append(pdu(cmdPDV(ctxCT, storeRQ(1))), pdu(dataPDV(ctxCT, true, make([]byte, n-6)))...)
 	}
@@ -501,6 +504,9 @@ func TestMaximumLengthBindsEachSender(t *testing.T) { // D1, D2, D7
 		{near([]byte{4, 0, 0xFF, 0xFF, 0xFF, 0xFF}), reason.DICOMPDUTooLong},
 	} {
 		p := playEveryWay(t, cfg, rules, near(rq), far(ac), c.chunk)
+		if diff := differ(p, playEveryWay(t, Config{MaxPDU: 1 << 20}, caller, near(rq), far(ac), c.chunk)); diff != "" {
+			t.Error(diff)
+		}
 		if c.code == "" && p.Err != nil || c.code != "" && protocols.ReasonOf(p.Err) != c.code {
 			t.Errorf("%v, want %q", p.Err, c.code)
 		}

@@ -105,7 +105,7 @@ func (s *setReader) skip(el element, depth int) bool {
 		_, ok := s.take(el.length)
 		return ok
 	}
-	if depth > maxDepth || el.tag>>16 == 0xFFFE && el.tag != tagItem {
+	if depth > MaxDepth || el.tag>>16 == 0xFFFE && el.tag != tagItem {
 		return false
 	}
 	inner, _ := s.within(el)

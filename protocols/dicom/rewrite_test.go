@@ -121,7 +121,7 @@ func TestDataSetsThatCannotBeRewritten(t *testing.T) {
 	e := encoding{}
 	title := el(e, tagRetrieveAETitle, "AE", []byte("PACS"))
 	deep := []byte{}
-	for range maxDepth {
+	for range MaxDepth {
 		deep = join(deep, el(e, 0x00081032, "SQ", nil), el(e, tagItem, "", nil))
 	}
 	for name, set := range map[string][]byte{

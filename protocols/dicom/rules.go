@@ -77,6 +77,9 @@ type Association struct {
 	CallAs string
 	// CallingAs likewise is the title that the server is told the caller has.
 	CallingAs string
+	// Caps, when set by Rules.Associate, replace those that the conversation began with: what they
+	// are may depend on who calls. They are not changed.
+	Caps *Config
 	// OmitAsync, set by Rules.Associate, keeps the asynchronous operations window from the server:
 	// it stands for 1 and 1 then (D11).
 	OmitAsync bool

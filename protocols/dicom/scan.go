@@ -33,17 +33,17 @@ type ScanLimits struct {
 	Inflated int    // bytes of a deflated data set that are inflated, or held deflated; 1 MiB
 }
 
-// maxDepth is the deepest that ScanLimits.Depth may be. Real objects stay below 10; recursive
+// MaxDepth is the deepest that ScanLimits.Depth may be. Real objects stay below 10; recursive
 // readers behind us overrun their stack at some thousands.
-const maxDepth = 64
+const MaxDepth = 64
 
 var defaultScanLimits = ScanLimits{Depth: 32, Elements: 1 << 18, Length: 1 << 30, Text: 1 << 20, Inflated: 1 << 20}
 
-// orDefault puts the defaults where nothing was said.
-func (l ScanLimits) orDefault() ScanLimits {
+// OrDefault puts the defaults where nothing was said.
+func (l ScanLimits) OrDefault() ScanLimits {
 	d := defaultScanLimits
 	if l.Depth > 0 {
-		d.Depth = min(l.Depth, maxDepth)
+		d.Depth = min(l.Depth, MaxDepth)
 	}
 	if l.Elements > 0 {
 		d.Elements = l.Elements
@@ -63,7 +63,7 @@ func (l ScanLimits) orDefault() ScanLimits {
 // Reset prepares s for a data set in a transfer syntax, to be read up to a tag.
 func (s *Scanner) Reset(transfer string, until Tag) {
 	w := &s.walk
-	w.enc, w.until, w.limits, w.identifier = encodingOf(transfer), until, s.Limits.orDefault(), false
+	w.enc, w.until, w.limits, w.identifier = encodingOf(transfer), until, s.Limits.OrDefault(), false
 	if w.text == nil {
 		w.text = make([]byte, 0, 256) // most objects' facts
 	}
