@@ -40,9 +40,7 @@ func (t *turn) traceRequest(v *protocols.Verdict) {
 	su := t.c.setup
 	e := protocols.Traced{From: t.from, Unit: TypeAssociateRQ.String(), Text: requestText(&su.facts), Bytes: v.Bytes}
 	e.Lines = append(e.Lines, userText(&su.rq.User))
-	for i := range su.facts.Contexts {
-		e.Lines = append(e.Lines, su.proposedText(i))
-	}
+	e.Lines = su.proposedText(e.Lines)
 	e.Judge(v)
 	t.c.tracer.Trace(e)
 }

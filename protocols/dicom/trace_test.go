@@ -148,6 +148,32 @@ func TestAnAssociationReadsAsADialogueWithoutPatients(t *testing.T) {
 	golden(t, "testdata/trace.txt", n.String())
 }
 
+// A toolkit that proposes all it knows, twice each, must not bury the context that is wanted.
+func TestManyStrippedContextsAreOneLine(t *testing.T) {
+	var n notebook
+	c := New(Config{}, &script{context: func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+		if string(pc.Abstract) != uidCT {
+			v.Refuse(reason.DICOMAbstractSyntax, "rule")
+		}
+	}})
+	c.Watch(&n)
+	items := [][]byte{testApplication()}
+	for i, abstract := range []string{uidVerification, uidVerification, uidCT, uidFind, uidFind, "1.2.3.4"} {
+		items = append(items, testContextRQ(uint8(2*i+1), abstract, uidImplicit))
+	}
+	if p := protocols.Play(c, near(testRQ(append(items, testUser(testMaxLength(16384)))...))); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	_, lines, _ := strings.Cut(n.String(), "maximum length 16384")
+	const want = `
+    5 contexts stripped (abstract-syntax-not-supported): Verification SOP Class, Study Root Query/Retrieve Information Model - FIND, 1.2.3.4
+    context   5  CT Image Storage: Implicit VR Little Endian
+`
+	if !strings.HasSuffix(lines, want) {
+		t.Errorf("got%s\nwant%s", lines, want)
+	}
+}
+
 func TestATraceIsTheSameHoweverBytesCome(t *testing.T) {
 	var whole, cut notebook
 	for n, size := range map[*notebook]int{&whole: 1 << 20, &cut: 1} {

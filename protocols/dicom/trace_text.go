@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,16 +74,60 @@ func window(n uint16) string {
 
 func contextLine(id uint8, name string) string { return fmt.Sprintf("context %3d  %s", id, name) }
 
-// proposedText describes the i-th proposed context, with what is taken from it. Where a request
-// was refused before its contexts were looked at, nothing was.
-func (su *setup) proposedText(i int) string {
+// few is how many stripped contexts have lines of their own. Toolkits that propose all they know
+// have a hundred, which would bury the others.
+const few = 4
+
+// proposedText appends a line for each proposed context. Of many that are stripped for the same
+// reason one line tells.
+func (su *setup) proposedText(lines []string) []string {
+	gone := map[Result][]int{}
+	for i := range su.facts.Contexts {
+		if r := su.stripped(i); r != Acceptance {
+			gone[r] = append(gone[r], i)
+		}
+	}
+	for i := range su.facts.Contexts {
+		switch same := gone[su.stripped(i)]; {
+		case len(same) <= few:
+			lines = append(lines, su.contextText(i))
+		case same[0] == i:
+			lines = append(lines, su.manyText(same))
+		}
+	}
+	return lines
+}
+
+// judged tells whether the rules said what is taken from the i-th context. A request may be refused
+// before its contexts are looked at.
+func (su *setup) judged(i int) bool {
+	return i < len(su.narrow.Keep) && len(su.narrow.Keep[i].Transfer) == len(su.facts.Contexts[i].Transfer)
+}
+
+// stripped is what the i-th context is answered with where all of it is taken away.
+func (su *setup) stripped(i int) Result {
+	if !su.judged(i) {
+		return Acceptance
+	}
+	return su.narrow.result(i)
+}
+
+// manyText describes contexts that are stripped for the same reason, by what they are for.
+func (su *setup) manyText(contexts []int) string {
+	var names []string
+	for _, i := range contexts {
+		if name := className(string(su.facts.Contexts[i].Abstract)); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return fmt.Sprintf("%d contexts stripped (%s): %s", len(contexts), su.stripped(contexts[0]), strings.Join(names, ", "))
+}
+
+// contextText describes the i-th proposed context, with what is taken from it.
+func (su *setup) contextText(i int) string {
 	pc := &su.facts.Contexts[i]
 	var kept, gone []string
-	stripped := Acceptance
-	judged := i < len(su.narrow.Keep) && len(su.narrow.Keep[i].Transfer) == len(pc.Transfer)
-	if judged {
-		stripped = su.narrow.result(i)
-	}
+	judged, stripped := su.judged(i), su.stripped(i)
 	for j, ts := range pc.Transfer {
 		if name := syntaxName(string(ts)); judged && stripped == Acceptance && !su.narrow.Keep[i].Transfer[j] {
 			gone = append(gone, name)
