@@ -39,7 +39,8 @@ func (a *associate) encode(dst []byte, e *edit) []byte {
 func (a *associate) encodeItems(b *wire.Builder, e *edit) {
 	const at = PDUHeaderLen + associateFixed
 	r := items{rest: a.raw[at:], off: at}
-	for it := (Item{}); r.next(&it); {
+	var it Item
+	for r.next(&it) {
 		switch {
 		case it.Type == ItemUserInformation:
 			if e.missing != nil {
@@ -63,7 +64,8 @@ func (it *Item) encodeContext(b *wire.Builder, keep []bool) {
 		b.Bytes(it.Value[:contextFixed])
 		r := it.within(contextFixed)
 		i := 0
-		for sub := (Item{}); r.next(&sub); {
+		var sub Item
+		for r.next(&sub) {
 			if sub.Type == ItemTransferSyntax {
 				if i++; keep != nil && !keep[i-1] {
 					continue
@@ -82,7 +84,8 @@ func (u *UserInformation) encode(b *wire.Builder, it *Item, e *edit) {
 			(&Item{Type: ItemMaxLength}).wrap(b, maxLength)
 		}
 		r := it.within(0)
-		for sub := (Item{}); r.next(&sub); {
+		var sub Item
+		for r.next(&sub) {
 			switch {
 			case sub.Type == ItemMaxLength:
 				sub.wrap(b, maxLength)

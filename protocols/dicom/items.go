@@ -50,7 +50,10 @@ type Item struct {
 }
 
 func (it *Item) append(b *wire.Builder) {
-	it.wrap(b, func(b *wire.Builder) { b.Bytes(it.Value) })
+	b.Uint8(uint8(it.Type))
+	b.Uint8(it.Reserved)
+	b.Uint16(uint16(len(it.Value)))
+	b.Bytes(it.Value)
 }
 
 // wrap appends the item with another value.

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 	"cordon/protocols/wire"
 )
@@ -18,6 +19,7 @@ type Narrowing struct {
 	CallingAE string            // what the server is told the caller is; "": what the device said
 	MaxLength uint32            // our cap on PDU lengths; 0: none
 	OmitAsync bool              // the server is sent no asynchronous operations window
+	masks     []bool            // backs their Transfer
 }
 
 // ContextDecision says what becomes of one proposed presentation context.
@@ -37,13 +39,15 @@ func (n *Narrowing) Reset(a *AssociateRQ) {
 	if cap(n.Keep) < len(a.Contexts) {
 		n.Keep = make([]ContextDecision, len(a.Contexts))
 	}
-	n.Keep = n.Keep[:len(a.Contexts)]
+	n.Keep, n.masks = n.Keep[:len(a.Contexts)], n.masks[:0]
+	for range a.uids {
+		n.masks = append(n.masks, true)
+	}
+	from := 0
 	for i, pc := range a.Contexts {
-		mask := n.Keep[i].Transfer[:0]
-		for range pc.Transfer {
-			mask = append(mask, true)
-		}
-		n.Keep[i] = ContextDecision{Transfer: mask}
+		to := from + len(pc.Transfer)
+		n.Keep[i] = ContextDecision{Transfer: n.masks[from:to:to]}
+		from = to
 	}
 	n.CalledAE, n.CallingAE, n.MaxLength, n.OmitAsync = "", "", 0, false
 }
@@ -185,17 +189,17 @@ func (a *AssociateRQ) Offer(n *Narrowing) *Offer {
 	if title(a.CallingAE, n.CallingAE) != nil {
 		o.calling = bytes.Clone(a.CallingAE)
 	}
+	o.contexts = make([]offered, 0, len(a.Contexts))
+	transfers := make([]string, 0, len(a.uids)) // of all contexts
 	for i, pc := range a.Contexts {
-		c := offered{id: pc.ID, result: n.result(i), abstract: string(pc.Abstract), noSCU: n.Keep[i].NoSCU, noSCP: n.Keep[i].NoSCP}
-		if c.result != Acceptance {
-			c.transfer = []string{string(pc.Transfer[0])}
-		} else {
-			for j, t := range pc.Transfer {
-				if n.Keep[i].Transfer[j] {
-					c.transfer = append(c.transfer, string(t))
-				}
+		c := offered{id: pc.ID, result: n.result(i), abstract: dict.Intern(pc.Abstract), noSCU: n.Keep[i].NoSCU, noSCP: n.Keep[i].NoSCP}
+		from := len(transfers)
+		for j, t := range pc.Transfer {
+			if c.result != Acceptance && j == 0 || c.result == Acceptance && n.Keep[i].Transfer[j] {
+				transfers = append(transfers, dict.Intern(t))
 			}
 		}
+		c.transfer = transfers[from:len(transfers):len(transfers)]
 		o.contexts = append(o.contexts, c)
 	}
 	for _, r := range a.User.Roles {

@@ -70,9 +70,17 @@ func Name(uid string) string {
 	return ""
 }
 
+// Intern returns a UID as a string, which is the table's own where the standard defines it.
+func Intern(uid []byte) string {
+	if e := byUID[string(uid)]; e != nil {
+		return e.uid
+	}
+	return string(uid)
+}
+
 // UID returns the UID that a name or keyword of the standard stands for, in upper or lower case:
-// "CT Image Storage", "CTImageStorage"; " SOP Class" at a name's end may be left out. A retired one may carry "(Retired)", and a transfer syntax
-// what the standard says after its name's colon.
+// "CT Image Storage", "CTImageStorage"; " SOP Class" at a name's end may be left out. A retired one
+// may carry "(Retired)", and a transfer syntax what the standard says after its name's colon.
 func UID(name string) (string, bool) {
 	e := byName[fold(name)]
 	if e == nil {
