@@ -18,60 +18,70 @@ type model struct {
 	levels          []string // from the highest; none where the model has none
 	// heed are the keys that every server must match by: unique and required ones. A query that
 	// matches by none of them asks for everything.
-	heed []place
+	heed []heeded
 	// archive says that everything is too much to ask unless the policy says otherwise: the other
 	// models hold what is scheduled, or no patients.
 	archive bool
 }
 
+// heeded is a key that every server must match by.
+type heeded struct {
+	place
+	// level is where. Queries of lower levels heed unique keys too: they name what is looked into
+	// (PS3.4 §C.4.1.3.1.1).
+	level  string
+	unique bool
+}
+
 var (
 	patientLevels = []string{"PATIENT", "STUDY", "SERIES", "IMAGE"}
 
-	// archiveKeys are the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1.
-	archiveKeys = []place{
-		{0, 0x00080018}, // SOP Instance UID
-		{0, 0x00080020}, // Study Date
-		{0, 0x00080030}, // Study Time
-		{0, 0x00080050}, // Accession Number
-		{0, 0x00080060}, // Modality, of a series
-		{0, 0x00100010}, // Patient's Name
-		{0, 0x00100020}, // Patient ID
-		{0, 0x0020000D}, // Study Instance UID
-		{0, 0x0020000E}, // Series Instance UID
-		{0, 0x00200010}, // Study ID
-		{0, 0x00200011}, // Series Number
-		{0, 0x00200013}, // Instance Number
+	// archiveKeys are the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1. Those of the
+	// patient are the study's where patients are no level.
+	archiveKeys = []heeded{
+		{place{0, 0x00100010}, "PATIENT", false}, // Patient's Name
+		{place{0, 0x00100020}, "PATIENT", true},  // Patient ID
+		{place{0, 0x00080020}, "STUDY", false},   // Study Date
+		{place{0, 0x00080030}, "STUDY", false},   // Study Time
+		{place{0, 0x00080050}, "STUDY", false},   // Accession Number
+		{place{0, 0x00200010}, "STUDY", false},   // Study ID
+		{place{0, 0x0020000D}, "STUDY", true},    // Study Instance UID
+		{place{0, 0x00080060}, "SERIES", false},  // Modality
+		{place{0, 0x00200011}, "SERIES", false},  // Series Number
+		{place{0, 0x0020000E}, "SERIES", true},   // Series Instance UID
+		{place{0, 0x00200013}, "IMAGE", false},   // Instance Number
+		{place{0, 0x00080018}, "IMAGE", true},    // SOP Instance UID
 	}
 
 	// worklistKeys are the required keys of PS3.4 §K.6.1.2.2.
-	worklistKeys = []place{
-		{tagSteps, 0x00080060}, // Modality
-		{0, 0x00100010},        // Patient's Name
-		{0, 0x00100020},        // Patient ID
-		{tagSteps, 0x00400001}, // Scheduled Station AE Title
-		{tagSteps, 0x00400002}, // Scheduled Procedure Step Start Date
-		{tagSteps, 0x00400003}, // Scheduled Procedure Step Start Time
-		{tagSteps, 0x00400006}, // Scheduled Performing Physician's Name
+	worklistKeys = []heeded{
+		{place: place{tagSteps, 0x00080060}}, // Modality
+		{place: place{0, 0x00100010}},        // Patient's Name
+		{place: place{0, 0x00100020}},        // Patient ID
+		{place: place{tagSteps, 0x00400001}}, // Scheduled Station AE Title
+		{place: place{tagSteps, 0x00400002}}, // Scheduled Procedure Step Start Date
+		{place: place{tagSteps, 0x00400003}}, // Scheduled Procedure Step Start Time
+		{place: place{tagSteps, 0x00400006}}, // Scheduled Performing Physician's Name
 	}
 
-	// uniqueKeys are the keys that a retrieval names its objects by (PS3.4 §C.4.2.2.1).
-	uniqueKeys = []place{{0, 0x00080018}, {0, 0x00100020}, {0, 0x0020000D}, {0, 0x0020000E}}
+	// objectKeys are what a retrieval names its objects by where models have no other level.
+	objectKeys = []heeded{{place{0, 0x00080018}, "", true}} // SOP Instance UID
 )
 
 var models = []model{
 	{"Study Root", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3", patientLevels[1:], archiveKeys, true},
 	{"Patient Root", "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3", patientLevels, archiveKeys, true},
 	{"Patient/Study Only", "1.2.840.10008.5.1.4.1.2.3.1", "1.2.840.10008.5.1.4.1.2.3.2", "1.2.840.10008.5.1.4.1.2.3.3", patientLevels[:2], archiveKeys, true},
-	{"Composite Instance Root", "", "1.2.840.10008.5.1.4.1.2.4.2", "1.2.840.10008.5.1.4.1.2.4.3", []string{"IMAGE", "FRAME"}, nil, false},
-	{"Composite Instance Retrieve Without Bulk Data", "", "", "1.2.840.10008.5.1.4.1.2.5.3", nil, nil, false},
+	{"Composite Instance Root", "", "1.2.840.10008.5.1.4.1.2.4.2", "1.2.840.10008.5.1.4.1.2.4.3", []string{"IMAGE", "FRAME"}, archiveKeys[len(archiveKeys)-1:], false},
+	{"Composite Instance Retrieve Without Bulk Data", "", "", "1.2.840.10008.5.1.4.1.2.5.3", nil, objectKeys, false},
 	{"Modality Worklist", "1.2.840.10008.5.1.4.31", "", "", nil, worklistKeys, false},
 	{"Unified Procedure Step - Pull", "1.2.840.10008.5.1.4.34.6.3", "", "", nil, nil, false},
 	{"Unified Procedure Step - Watch", "1.2.840.10008.5.1.4.34.6.2", "", "", nil, nil, false},
 	{"Unified Procedure Step - Query", "1.2.840.10008.5.1.4.34.6.5", "", "", nil, nil, false},
-	{"Hanging Protocol", "1.2.840.10008.5.1.4.38.2", "1.2.840.10008.5.1.4.38.3", "1.2.840.10008.5.1.4.38.4", nil, nil, false},
-	{"Color Palette", "1.2.840.10008.5.1.4.39.2", "1.2.840.10008.5.1.4.39.3", "1.2.840.10008.5.1.4.39.4", nil, nil, false},
-	{"Defined Procedure Protocol", "1.2.840.10008.5.1.4.20.1", "1.2.840.10008.5.1.4.20.2", "1.2.840.10008.5.1.4.20.3", nil, nil, false},
-	{"Protocol Approval", "1.2.840.10008.5.1.4.1.1.200.4", "1.2.840.10008.5.1.4.1.1.200.5", "1.2.840.10008.5.1.4.1.1.200.6", nil, nil, false},
+	{"Hanging Protocol", "1.2.840.10008.5.1.4.38.2", "1.2.840.10008.5.1.4.38.3", "1.2.840.10008.5.1.4.38.4", nil, objectKeys, false},
+	{"Color Palette", "1.2.840.10008.5.1.4.39.2", "1.2.840.10008.5.1.4.39.3", "1.2.840.10008.5.1.4.39.4", nil, objectKeys, false},
+	{"Defined Procedure Protocol", "1.2.840.10008.5.1.4.20.1", "1.2.840.10008.5.1.4.20.2", "1.2.840.10008.5.1.4.20.3", nil, objectKeys, false},
+	{"Protocol Approval", "1.2.840.10008.5.1.4.1.1.200.4", "1.2.840.10008.5.1.4.1.1.200.5", "1.2.840.10008.5.1.4.1.1.200.6", nil, objectKeys, false},
 }
 
 // retrieval says how one of find, move and get is compiled.
@@ -160,8 +170,8 @@ func (c *compiler) allowGet(f *flowFile, v *file.Verb, rule string) bool {
 
 // naming demands that a retrieval names what it wants.
 func naming(v *file.Verb) func(*model) *query {
-	return func(*model) *query {
-		return &query{levels: v.Levels.Strings(), narrow: placeSet(uniqueKeys), exact: true}
+	return func(m *model) *query {
+		return &query{levels: v.Levels.Strings(), narrow: m.naming(), exact: true}
 	}
 }
 
@@ -239,23 +249,62 @@ func tagSet(lists ...[]dicom.Tag) map[dicom.Tag]bool {
 	return set
 }
 
-func placeSet(places []place) map[place]bool {
-	set := map[place]bool{}
-	for _, p := range places {
-		set[p] = true
+// narrowing are the keys that narrow a query of each level: what every server must match by there,
+// and what the policy says may be matched by.
+func (m *model) narrowing(match []dicom.Tag) map[string]map[place]bool {
+	sets := map[string]map[place]bool{}
+	for i, level := range m.ladder() {
+		set := map[place]bool{}
+		known := map[dicom.Tag]bool{}
+		for _, h := range m.heed {
+			if at, unique := m.rung(h); at == i || at < i && unique {
+				set[h.place] = true
+			}
+			known[h.tag] = true
+		}
+		for _, tag := range match {
+			if known[tag] {
+				continue // servers look for it where the standard has it
+			}
+			set[place{0, tag}] = true
+			if !m.archive {
+				set[place{tagSteps, tag}] = true
+			}
+		}
+		sets[level] = set
 	}
-	return set
+	return sets
 }
 
-// narrowing are the keys that narrow a query: what every server must match by, and what the policy
-// says may be matched by.
-func (m *model) narrowing(match []dicom.Tag) map[place]bool {
-	set := placeSet(m.heed)
-	for _, tag := range match {
-		set[place{0, tag}] = true
-		if !m.archive {
-			set[place{tagSteps, tag}] = true
+// naming are the keys that name what is retrieved at each level: its unique one (PS3.4 §C.4.2.2.1),
+// or where it has none the unique one above.
+func (m *model) naming() map[string]map[place]bool {
+	sets := map[string]map[place]bool{}
+	for i, level := range m.ladder() {
+		set := map[place]bool{}
+		for ; i >= 0 && len(set) == 0; i-- {
+			for _, h := range m.heed {
+				if at, unique := m.rung(h); at == i && unique {
+					set[h.place] = true
+				}
+			}
 		}
+		sets[level] = set
 	}
-	return set
+	return sets
+}
+
+// ladder are the levels of the model; a single one without a name where it has none.
+func (m *model) ladder() []string {
+	if len(m.levels) == 0 {
+		return []string{""}
+	}
+	return m.levels
+}
+
+// rung says on which level of the model a key is, and whether it is unique there. Where patients are
+// no level, what is theirs belongs to the highest, and is unique to nothing.
+func (m *model) rung(h heeded) (at int, unique bool) {
+	at = slices.Index(m.ladder(), h.level)
+	return max(0, at), h.unique && at >= 0
 }

@@ -31,7 +31,7 @@ func (p *program) needs(c *dicom.Command) dicom.Tag {
 	case c.Field == dicom.NSetRQ && printed[string(c.SOPClass)]:
 		return tagBoxPosition
 	}
-	return tagEnd
+	return dicom.Whole
 }
 
 // printed are the SOP classes whose data sets have Pixel Data in a sequence (PS3.3 §C.13.5).

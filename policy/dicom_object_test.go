@@ -131,11 +131,11 @@ func TestHowFarDataSetsAreRead(t *testing.T) {
 		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.481.3"), tagSeries},  // RT Structure Set Storage
 		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.104.1"), tagSeries},  // Encapsulated PDF Storage
 		{command(dicom.CStoreRQ, "1.2.840.10008.5.1.4.1.1.6.1"), tagPixelData}, // Ultrasound Image Storage
-		{command(dicom.CFindRQ, studyFind), tagEnd},
-		{sent(protocols.Far, dicom.CFindRSP, studyFind, 0), tagEnd},
-		{sent(protocols.Near, dicom.NActionRQ, commitPush, 1), tagEnd},
+		{command(dicom.CFindRQ, studyFind), dicom.Whole},
+		{sent(protocols.Far, dicom.CFindRSP, studyFind, 0), dicom.Whole},
+		{sent(protocols.Near, dicom.NActionRQ, commitPush, 1), dicom.Whole},
 		{page("1.2.840.10008.5.1.1.4"), tagBoxPosition},
-		{page(filmSession), tagEnd},
+		{page(filmSession), dicom.Whole},
 	} {
 		var v protocols.Verdict
 		s.Command(tt.c, &v)

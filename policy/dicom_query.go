@@ -14,8 +14,9 @@ type query struct {
 	levels []string           // empty: any
 	match  map[dicom.Tag]bool // attributes that may be matched by; nil: any
 	asked  map[dicom.Tag]bool // attributes that may be asked for; nil: any
-	// narrow are the keys of which one must narrow the query; nil where it may ask for everything.
-	narrow map[place]bool
+	// narrow are the keys of which one must narrow a query of a level, by level, of models without
+	// levels by ""; nil where it may ask for everything.
+	narrow map[string]map[place]bool
 	exact  bool // it narrows by naming a value or a list of them, as retrievals do
 }
 
@@ -33,9 +34,6 @@ const (
 	tagSteps dicom.Tag = 0x00400100
 )
 
-// tagEnd is after the last element that a data set can have.
-const tagEnd dicom.Tag = 0xFFFCFFFC
-
 // refuses returns why a query may not be asked, "" when it may, and puts what it is about into
 // about.
 func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
@@ -46,6 +44,14 @@ func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
 		setLevel(about, asks.Level)
 		return reason.DICOMQueryLevel
 	}
+	narrow, known := q.narrow[string(asks.Level)]
+	if !known {
+		narrow, known = q.narrow[""]
+	}
+	if q.narrow != nil && !known {
+		setLevel(about, asks.Level)
+		return reason.DICOMQueryLevel
+	}
 	narrowed := q.narrow == nil
 	for i := range asks.Keys {
 		k := &asks.Keys[i]
@@ -53,7 +59,7 @@ func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
 			setTag(about, k.Tag)
 			return reason.DICOMQueryKey
 		}
-		narrowed = narrowed || q.narrow[place{k.In, k.Tag}] && q.narrows(k.Match)
+		narrowed = narrowed || narrow[place{k.In, k.Tag}] && q.narrows(k.Match)
 	}
 	if !narrowed {
 		return reason.DICOMQueryEverything

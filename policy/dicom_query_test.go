@@ -13,8 +13,11 @@ const (
 	patientID   dicom.Tag = 0x00100020
 	birthDate   dicom.Tag = 0x00100030
 	studyDate   dicom.Tag = 0x00080020
+	studyUID    dicom.Tag = 0x0020000D
+	objectUID   dicom.Tag = 0x00080018
 	station     dicom.Tag = 0x00400001
 	worklist              = "1.2.840.10008.5.1.4.31"
+	patientFind           = "1.2.840.10008.5.1.4.1.2.1.1"
 )
 
 // TestIdentifiers covers what queries and retrievals may ask.
@@ -46,12 +49,23 @@ func TestIdentifiers(t *testing.T) {
 		{"for nothing at all", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", nil, refused(reason.DICOMQueryEverything)},
 		{"by what a server may ignore", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{birthDate, dicom.Single}}, refused(reason.DICOMQueryEverything)},
 		{"by a character set", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{tagCharacterSet, dicom.Single}, {tagLevel, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a series by its study", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "SERIES", keys{{studyUID, dicom.Single}}, allowed},
+		{"a series by its patient", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "SERIES", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a series by the date of its study", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "SERIES", keys{{studyDate, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a study by what series have", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "STUDY", keys{{0x00080060, dicom.Single}, {0x0020000E, dicom.Single}, {objectUID, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a patient by what studies have", "find: {model: Patient Root}", dicom.CFindRQ, patientFind, "PATIENT", keys{{studyDate, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a study by its patient", "find: {model: Patient Root}", dicom.CFindRQ, patientFind, "STUDY", keys{{patientID, dicom.Single}}, allowed},
+		{"a study by its patient's name", "find: {model: Patient Root}", dicom.CFindRQ, patientFind, "STUDY", keys{{patientName, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"at a level that the model has not", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "PATIENT", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("PATIENT", "")},
+		{"at no level, where levels are not limited", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel)},
+		{"by an attribute of the policy, at any level", "find: {model: Study Root, match: [Patient's Birth Date]}", dicom.CFindRQ, studyFind, "SERIES", keys{{birthDate, dicom.Single}}, allowed},
+		{"by a series' attribute that the policy names, at its study's level", "find: {model: Study Root, match: [Modality]}", dicom.CFindRQ, studyFind, "STUDY", keys{{0x00080060, dicom.Single}}, refused(reason.DICOMQueryEverything)},
 		{"everything is allowed", open, dicom.CFindRQ, studyFind, "STUDY", nil, allowed},
 
 		{"by what the policy names", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{tagCharacterSet, dicom.Single}, {birthDate, dicom.Single}, {patientName, dicom.Universal}}, allowed},
 		{"by what it does not name", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {patientName, dicom.Wildcard}}, refused(reason.DICOMQueryKey).about("Patient's Name (0010,0010)", "x.allow[0]")},
 		{"asks for what it does not name", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {0x00321032, dicom.Universal}}, refused(reason.DICOMQueryKey).about("Requesting Physician (0032,1032)", "")},
-		{"asks for what may be matched", narrow, dicom.CFindRQ, studyFind, "SERIES", keys{{patientID, dicom.Single}, {birthDate, dicom.Everything}}, allowed},
+		{"asks for what may be matched", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {birthDate, dicom.Everything}}, allowed},
 		{"asks for a private attribute", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{0x00091001, dicom.Universal}}, refused(reason.DICOMQueryKey).about("(0009,1001)", "")},
 		{"a sequence, whose attributes are judged", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {0x00081110, dicom.Sequence}}, allowed},
 		{"matches deep inside a sequence", narrow, dicom.CFindRQ, studyFind, "STUDY", keys{{patientID, dicom.Single}, {steps | 0x00081110, dicom.Sequence}}, refused(reason.DICOMQueryKey)},
@@ -72,6 +86,14 @@ func TestIdentifiers(t *testing.T) {
 		{"what moves must be named", "move: {to: CT1}", dicom.CMoveRQ, studyMove, "STUDY", keys{{studyDate, dicom.Range}, {patientID, dicom.Wildcard}}, refused(reason.DICOMQueryEverything)},
 		{"moves at a level", "move: {to: CT1, levels: SERIES}", dicom.CMoveRQ, studyMove, "STUDY", keys{{0x0020000D, dicom.Single}}, refused(reason.DICOMQueryLevel)},
 		{"a series is got", "get: {levels: SERIES}", dicom.CGetRQ, studyGet, "SERIES", keys{{0x0020000E, dicom.Single}}, allowed},
+		{"a study by an object of it", "get", dicom.CGetRQ, studyGet, "STUDY", keys{{objectUID, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a patient by a study", "get: {model: Patient Root}", dicom.CGetRQ, "1.2.840.10008.5.1.4.1.2.1.3", "PATIENT", keys{{studyUID, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"a patient", "get: {model: Patient Root}", dicom.CGetRQ, "1.2.840.10008.5.1.4.1.2.1.3", "PATIENT", keys{{patientID, dicom.Single}}, allowed},
+		{"objects", "get", dicom.CGetRQ, studyGet, "IMAGE", keys{{objectUID, dicom.List}}, allowed},
+		{"a series of all objects", "get", dicom.CGetRQ, studyGet, "IMAGE", keys{{0x0020000E, dicom.Single}}, refused(reason.DICOMQueryEverything)},
+		{"frames of an object", "get: {model: Composite Instance Root}", dicom.CGetRQ, "1.2.840.10008.5.1.4.1.2.4.3", "FRAME", keys{{objectUID, dicom.Single}}, allowed},
+		{"a hanging protocol", "get: {model: Hanging Protocol}", dicom.CGetRQ, "1.2.840.10008.5.1.4.38.4", "", keys{{objectUID, dicom.Single}}, allowed},
+		{"all hanging protocols", "get: {model: Hanging Protocol}", dicom.CGetRQ, "1.2.840.10008.5.1.4.38.4", "", keys{{0x00720002, dicom.Wildcard}}, refused(reason.DICOMQueryEverything)},
 		{"what is got must be named", "get", dicom.CGetRQ, studyGet, "STUDY", nil, refused(reason.DICOMQueryEverything)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,10 +112,7 @@ func TestIdentifiers(t *testing.T) {
 				}
 				d.Query.Keys = append(d.Query.Keys, dicom.Key{Tag: k.tag &^ steps, In: in, Match: k.how})
 			}
-			if s.Needs(c) == 0 {
-				// What is not read is allowed.
-				d.Query = dicom.Query{}
-			} else if s.Needs(c) != tagEnd {
+			if s.Needs(c) != dicom.Whole {
 				t.Errorf("looks as far as %08X", s.Needs(c))
 			}
 			v.Reset(protocols.Near)

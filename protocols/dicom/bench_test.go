@@ -93,7 +93,7 @@ func BenchmarkScan(b *testing.B) {
 		{"image", uidExplicit, tagPixelData, picture(encoding{}, "IS").native()},
 		{"image,implicit", uidImplicit, tagPixelData, picture(encoding{implicit: true}, "IS").native()},
 		{"image,RLE", uidRLE, tagPixelData, picture(encoding{}, "IS").fragments("", rleFragment(1, 64))},
-		{"identifier", uidImplicit, lastTag, worklistQuery()},
+		{"identifier", uidImplicit, Whole, worklistQuery()},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var s Scanner

@@ -115,8 +115,12 @@ func (t *turn) command() error {
 	t.c.rules.Command(c, v)
 	if !v.Refused() && c.HasDataSet {
 		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c))
-		if c.Field == CFindRQ || c.Field == CMoveRQ || c.Field == CGetRQ {
+		switch c.Field {
+		case CStoreRQ:
+		case CFindRQ, CMoveRQ, CGetRQ:
 			m.read.scan.Identifier()
+		default:
+			m.read.scan.FormOnly()
 		}
 		if !m.read.done() {
 			return nil

@@ -49,6 +49,9 @@ type Rules interface {
 // Tag is a data element tag: group in the upper, element in the lower 16 bits.
 type Tag uint32
 
+// Whole is what Needs returns for a data set that is to be read to its end, whatever tags it has.
+const Whole Tag = 0xFFFFFFFF
+
 // The tags that the conversation itself reads.
 const (
 	TagSOPClassUID      Tag = 0x00080016
@@ -142,6 +145,8 @@ func (c *Command) Response() bool { return c.Field&0x8000 != 0 && c.Field != Can
 // DataSet holds what was read of a data set, up to the tag that was asked for. Values are raw,
 // trimmed of padding; nil when absent or empty.
 type DataSet struct {
+	// Of an identifier these are nil, but for CharacterSet: what it names are Query.Keys. So they are
+	// of all that is no object.
 	SOPClass       []byte // (0008,0016)
 	SOPInstance    []byte // (0008,0018)
 	StudyInstance  []byte // (0020,000D)
@@ -159,7 +164,7 @@ type DataSet struct {
 	Depth    int  // of the deepest sequence with items so far; 1 at the top level
 	Complete bool // the data set ended before the tag that was asked for
 	// Mismatch is the first element whose explicit VR is not one that the dictionary gives it
-	// (UN aside); 0 for none.
+	// (UN aside); 0 for none. In a key of an identifier that is a fault, unless both are short texts.
 	Mismatch Tag
 	// Fault is set when the data set could not be scanned as far as asked.
 	Fault *protocols.Malformed

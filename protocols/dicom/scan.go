@@ -13,6 +13,10 @@ import (
 // It enters sequences and items, of defined and of undefined length, and checks what the walk
 // depends on: ascending tags at the top level, lengths, nesting. A value of defined length is
 // skipped whole, also one of VR UN.
+//
+// Other readers are lenient where the standard is not kept, each in its own way, so what they might
+// read differently than the rules is a fault. Of an identifier, which rules take at its word, that
+// is more: see [Scanner.Identifier].
 type Scanner struct {
 	// Limits bound what is scanned. They are set before Reset; a zero field stands for its default.
 	Limits ScanLimits
@@ -63,7 +67,7 @@ func (l ScanLimits) OrDefault() ScanLimits {
 // Reset prepares s for a data set in a transfer syntax, to be read up to a tag.
 func (s *Scanner) Reset(transfer string, until Tag) {
 	w := &s.walk
-	w.enc, w.until, w.limits, w.identifier = encodingOf(transfer), until, s.Limits.OrDefault(), false
+	w.enc, w.until, w.limits, w.content = encodingOf(transfer), until, s.Limits.OrDefault(), anObject
 	if w.text == nil {
 		w.text = make([]byte, 0, 256) // most objects' facts
 	}
@@ -77,9 +81,24 @@ func (s *Scanner) Reset(transfer string, until Tag) {
 	}
 }
 
+// content is what a data set is, and so which of its values are facts.
+type content uint8
+
+const (
+	anObject     content = iota // that is stored
+	anIdentifier                // of a query or retrieve request
+	somethingElse
+)
+
 // Identifier says after Reset that the data set is the identifier of a query or retrieve request:
-// its keys become facts (DataSet.Query.Keys).
-func (s *Scanner) Identifier() { s.walk.identifier = true }
+// its keys become facts (DataSet.Query.Keys). A key has one place and one reading: sequences have
+// one item (PS3.4 §C.2.2.2.6), tags ascend in it too, VRs are the dictionary's, and no NUL comes
+// before other characters.
+func (s *Scanner) Identifier() { s.walk.content = anIdentifier }
+
+// FormOnly says after Reset that the data set is neither an object nor an identifier: its form is
+// checked, and none of its values is a fact.
+func (s *Scanner) FormOnly() { s.walk.content = somethingElse }
 
 // Feed reads the next bytes of the data set. It returns true when no more are needed.
 func (s *Scanner) Feed(b []byte) bool {

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	uidRLE  = "1.2.840.10008.1.2.5"
-	lastTag = Tag(0xFFFCFFFC)
+	uidRLE = "1.2.840.10008.1.2.5"
 )
 
 // number writes a number of 16 bits in the byte order of the data set.
@@ -86,7 +85,7 @@ func TestScanYieldsTheFactsOfAnImage(t *testing.T) { // D25
 		uidBigEndian: picture(encoding{bigEndian: true}, "IS").native(),
 		uidDeflated:  deflate(picture(encoding{}, "IS").native()),
 	} {
-		for _, until := range []Tag{tagPixelData, lastTag - 1, lastTag} {
+		for _, until := range []Tag{tagPixelData, 0xFFFCFFFB, 0xFFFCFFFC} {
 			d := scanFacts(t, transfer, until, b)
 			if d.Fault != nil || string(d.SOPInstance) != testInstance || string(d.StudyInstance) != testStudy ||
 				string(d.SeriesInstance) != testStudy+".7" || string(d.Modality) != "CT" || !d.SeriesSafe || !d.StudySafe || !d.InstanceSafe ||
@@ -139,7 +138,7 @@ func TestScanYieldsTheFactsOfFragments(t *testing.T) { // D25
 		{"in implicit VR", uidImplicit, picture(encoding{implicit: true}, "IS").fragments("abcd", "012345"), Image{OffsetTable: 4, FirstFragment: 6}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, until := range []Tag{tagPixelData, lastTag} {
+			for _, until := range []Tag{tagPixelData, Whole} {
 				d := scanFacts(t, c.transfer, until, c.b)
 				im := d.Image
 				got := Image{OffsetTable: im.OffsetTable, FirstFragment: im.FirstFragment, Segments: im.Segments, RLESane: im.RLESane}
@@ -174,18 +173,18 @@ func TestNumberOfFrames(t *testing.T) {
 		strings.Repeat("9", 60): {0, true}, strings.Repeat("0", 60) + "7": {7, false},
 	} {
 		d := new(dataSet).put(0x00280008, "IS", text)
-		if got := scanFacts(t, uidExplicit, lastTag, d.b); got.Image.Frames != want.frames || got.Image.FramesBad != want.bad || got.Fault != nil {
+		if got := scanFacts(t, uidExplicit, Whole, d.b); got.Image.Frames != want.frames || got.Image.FramesBad != want.bad || got.Fault != nil {
 			t.Errorf("%q: %d, bad %v, %v", text, got.Image.Frames, got.Image.FramesBad, got.Fault)
 		}
 	}
-	if got := scanFacts(t, uidExplicit, lastTag, new(dataSet).put(0x00280008, "US", "\x01\x00").b); got.Fault == nil {
+	if got := scanFacts(t, uidExplicit, Whole, new(dataSet).put(0x00280008, "US", "\x01\x00").b); got.Fault == nil {
 		t.Error("a number of frames in binary was read")
 	}
 }
 
 func TestNumbersHaveTwoBytes(t *testing.T) {
 	for value, want := range map[string]string{"": "", "\x05\x00": "", "\x05": "has 1 byte; 2", "\x05\x00\x05\x00": "has 4 bytes; at most 2"} {
-		d := scanFacts(t, uidExplicit, lastTag, new(dataSet).put(0x00280010, "US", value).b)
+		d := scanFacts(t, uidExplicit, Whole, new(dataSet).put(0x00280010, "US", value).b)
 		if want == "" && (d.Fault != nil || d.Image.Rows != uint16(len(value)/2*5)) || want != "" && (d.Fault == nil || !strings.Contains(d.Fault.Detail, want)) {
 			t.Errorf("%q: %d rows, %v", value, d.Image.Rows, d.Fault)
 		}
@@ -193,7 +192,7 @@ func TestNumbersHaveTwoBytes(t *testing.T) {
 }
 
 func TestNothingButPaddingIsAbsent(t *testing.T) {
-	d := scanFacts(t, uidExplicit, lastTag, new(dataSet).put(0x00080005, "CS", "  ").put(TagSOPClassUID, "UI", "\x00\x00").put(0x00080060, "CS", "").b)
+	d := scanFacts(t, uidExplicit, Whole, new(dataSet).put(0x00080005, "CS", "  ").put(TagSOPClassUID, "UI", "\x00\x00").put(0x00080060, "CS", "").b)
 	if d.CharacterSet != nil || d.SOPClass != nil || d.Modality != nil || d.Fault != nil {
 		t.Errorf("%+v", d)
 	}
@@ -243,7 +242,7 @@ func TestFirstMismatchWithTheDictionaryIsAFact(t *testing.T) {
 		"group length":      {new(dataSet).put(0x00080000, "US", "\x01\x00"), 0x00080000},
 		"sequence as bytes": {new(dataSet).put(0x00081110, "OB", "\x01\x00"), 0x00081110},
 	} {
-		if got := scanFacts(t, uidExplicit, lastTag, c.d.b); got.Mismatch != c.want || got.Fault != nil {
+		if got := scanFacts(t, uidExplicit, Whole, c.d.b); got.Mismatch != c.want || got.Fault != nil {
 			t.Errorf("%s: %s %v", name, got.Mismatch, got.Fault)
 		}
 	}
@@ -311,7 +310,7 @@ func TestDataSetsAreCapped(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, cut := range []int{len(c.b), 1, 7} {
 				s := Scanner{Limits: c.limits}
-				s.Reset(c.transfer, lastTag)
+				s.Reset(c.transfer, Whole)
 				for piece := range slices.Chunk(c.b, cut) {
 					s.Feed(piece)
 				}

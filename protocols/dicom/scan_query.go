@@ -21,6 +21,13 @@ func (w *walker) asked(tag Tag, vr dict.VR) {
 			in = q.Keys[k].Tag
 		}
 	}
+	if known := dict.VRsOf(uint32(tag)); known != 0 && !known.Has(vr) && !w.implicit() {
+		if !shortTexts.Has(vr) || !shortTexts.Has(known.First()) {
+			w.fail("§6.2", "key %s has the VR %s and should have %s: readers disagree on what it asks", tag, vr, known.First())
+			return
+		}
+		vr = known.First() // it says how servers match
+	}
 	if depth > 2 || noKey(tag) {
 		return
 	}
@@ -37,7 +44,7 @@ func (w *walker) asked(tag Tag, vr dict.VR) {
 // Specific Character Set, Query/Retrieve Level and View, Timezone Offset From UTC, group lengths.
 func noKey(tag Tag) bool {
 	switch tag {
-	case 0x00080005, 0x00080052, 0x00080053, 0x00080201:
+	case tagCharacterSet, tagLevel, 0x00080053, 0x00080201:
 		return true
 	}
 	return tag&0xFFFF == 0
@@ -54,6 +61,8 @@ type matcher struct {
 	wild  bool // some value has wildcards
 	all   bool // some value has nothing else
 	split int  // separators between values
+	nul   bool // a NUL has come
+	cut   bool // and other characters after it
 
 	valueWild, valueOther bool // the value under way has wildcards; has other characters
 
@@ -76,14 +85,17 @@ var sizes = map[dict.VR]int{dict.AT: 4, dict.FD: 8, dict.FL: 4, dict.SL: 4, dict
 
 var (
 	times = dict.Set(dict.DA, dict.DT, dict.TM)
+	// localized are the texts that Specific Character Set is about (PS3.5 §6.1.2.2).
+	localized = dict.Set(dict.LO, dict.LT, dict.PN, dict.SH, dict.ST, dict.UC, dict.UT)
 	// oneValue are the texts in which a backslash is a character.
 	oneValue = dict.Set(dict.LT, dict.ST, dict.UR, dict.UT)
 )
 
 func (m *matcher) begin(vr dict.VR, characterSet []byte) {
-	*m = matcher{vr: vr, size: sizes[vr],
-		escapes: bytes.Contains(characterSet, []byte("2022")),
-		pairs:   bytes.Contains(characterSet, []byte("GB"))}
+	*m = matcher{vr: vr, size: sizes[vr]}
+	if localized.Has(vr) {
+		m.escapes, m.pairs = bytes.Contains(characterSet, []byte("2022")), bytes.Contains(characterSet, []byte("GB"))
+	}
 }
 
 // look takes the next bytes of the value.
@@ -93,7 +105,9 @@ func (m *matcher) look(b []byte) {
 		return
 	}
 	for _, c := range b {
-		if m.whole(c) {
+		if m.cut = m.cut || m.nul && c != ' ' && c != 0; c == 0 {
+			m.nul = true
+		} else if m.whole(c) {
 			m.character(c)
 		} else {
 			m.some, m.valueOther = true, true
@@ -104,8 +118,8 @@ func (m *matcher) look(b []byte) {
 // character takes one that stands for itself.
 func (m *matcher) character(c byte) {
 	switch {
-	case c == ' ' || c == 0:
-	case c == '*' || c == '?':
+	case c <= ' ': // servers trim tabs and line ends, too
+	case c == '*' || c == '?' || c == '%': // the last is one of SQL
 		m.some, m.valueWild = true, true
 	case c == '\\' && !oneValue.Has(m.vr):
 		m.split++

@@ -14,7 +14,7 @@ func scanIdentifier(t *testing.T, transfer string, b []byte) (Query, *DataSet) {
 	t.Helper()
 	scan := func(pieces ...[]byte) *DataSet {
 		s := new(Scanner)
-		s.Reset(transfer, lastTag)
+		s.Reset(transfer, Whole)
 		s.Identifier()
 		for _, p := range pieces {
 			s.Feed(p)
@@ -66,10 +66,63 @@ func TestKeysOfAnIdentifier(t *testing.T) {
 		t.Errorf("%q %v", q.Level, q.Keys)
 	}
 	var s Scanner
-	s.Reset(uidExplicit, lastTag)
+	s.Reset(uidExplicit, Whole)
 	s.Feed(e.b)
 	if keys := s.DataSet().Query.Keys; len(keys) != 0 {
 		t.Errorf("the data set of another command has keys: %v", keys)
+	}
+}
+
+// A list of UIDs is longer than any UID.
+func TestKeysMayBeLists(t *testing.T) {
+	list := strings.Repeat(testInstance+`\`, 200) + testInstance
+	d := new(dataSet).put(TagSOPInstanceUID, "UI", list+strings.Repeat("\x00", len(list)%2)).put(0x00080052, "CS", "IMAGE ")
+	q, data := scanIdentifier(t, uidExplicit, d.b)
+	if data.Fault != nil || data.SOPInstance != nil || string(q.Level) != "IMAGE" || !slices.Equal(q.Keys, []Key{{TagSOPInstanceUID, 0, List}}) {
+		t.Errorf("%q %v %v", q.Level, q.Keys, data.Fault)
+	}
+}
+
+// What readers could take in more than one way is no identifier.
+func TestFaultsOfIdentifiers(t *testing.T) {
+	x := func() *dataSet { return new(dataSet) }
+	for _, c := range []struct {
+		name, detail string
+		d            *dataSet
+	}{
+		{"a key behind the last tag that there is", "ascending", x().put(0x00100020, "LO", "P1").put(0xFFFD0010, "LO", "x ").put(0x00100010, "PN", "*")},
+		{"a key behind padding", "ascending", x().put(0x00100020, "LO", "P1").put(0xFFFCFFFC, "OB", "").put(0x00100020, "LO", "")},
+		{"NUL before the value", "NUL", x().put(0x00100020, "LO", "\x00P1 ")},
+		{"NUL behind a wildcard", "NUL", x().put(0x00100020, "LO", "*\x00P1")},
+		{"NUL in a list", "NUL", x().put(TagStudyInstanceUID, "UI", "\x00\\1.2")},
+		{"a text that says it is of unknown VR", "should have LO", x().put(0x00100020, "UN", "P*")},
+		{"a text that says it is bytes", "should have LO", x().put(0x00100020, "OB", "P1")},
+		{"a text that says it is a number", "should have LO", x().put(0x00100020, "US", "P1")},
+		{"a text that says it is a sequence", "should have PN", x().put(0x00100010, "SQ", "")},
+		{"a sequence of two items", "second item", x().open(0x00400100, "SQ").item().endItem().item().endItem().end()},
+		{"a key twice in an item", "ascending", x().open(0x00400100, "SQ").item().put(0x00080060, "CS", "").put(0x00080060, "CS", "CT").endItem().end()},
+		{"keys of an item in any order", "ascending", x().open(0x00400100, "SQ").item().put(0x00400001, "AE", "CT1 ").put(0x00080060, "CS", "CT").endItem().end()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, data := scanIdentifier(t, uidExplicit, c.d.b)
+			if data.Fault == nil || !strings.Contains(data.Fault.Detail, c.detail) {
+				t.Errorf("%v, want %q", data.Fault, c.detail)
+			}
+		})
+	}
+}
+
+// What is wrong in an identifier may be right elsewhere: objects with such items exist.
+func TestFormAlone(t *testing.T) {
+	d := new(dataSet).put(TagSOPInstanceUID, "UI", strings.Repeat("1.2\\", 100))
+	d.open(0x00081110, "SQ").item().put(0x00081155, "UI", "1.2\x00").put(0x00081150, "UI", "1.2\x00").endItem().item().endItem().end()
+	var s Scanner
+	s.Reset(uidExplicit, Whole)
+	s.FormOnly()
+	s.Feed(d.b)
+	s.End()
+	if got := s.DataSet(); got.Fault != nil || got.SOPInstance != nil || len(got.Query.Keys) != 0 || !got.Complete {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -98,8 +151,8 @@ func TestHowAKeyMatches(t *testing.T) {
 		set       string // Specific Character Set
 	}
 	for want, keys := range map[Match][]key{
-		Universal: {{"PN", "", ""}, {"LO", "  ", ""}, {"UI", "\x00\x00", ""}, {"US", "", ""}, {"UN", "", ""}, {"CS", `\`, ""}, {"DA", " ", ""}},
-		Everything: {{"PN", "*", ""}, {"PN", "**", ""}, {"LO", "* ", ""}, {"PN", "*^*", ""}, {"PN", "^^^^", ""}, {"SH", "?*?", ""}, {"CS", `CT\*`, ""}, {"CS", `*\MR`, ""},
+		Universal: {{"PN", "", ""}, {"LO", "  ", ""}, {"LO", "\t\r\n", ""}, {"UI", "\x00 ", ""}, {"UI", "\x00\x00", ""}, {"US", "", ""}, {"UN", "", ""}, {"CS", `\`, ""}, {"DA", " ", ""}},
+		Everything: {{"PN", "*", ""}, {"PN", "**", ""}, {"LO", "* ", ""}, {"PN", "*^*", ""}, {"PN", "^^^^", ""}, {"SH", "?*?", ""}, {"CS", `CT\*`, ""}, {"CS", `*\MR`, ""}, {"LO", "%", ""}, {"SH", "%*", ""}, {"UI", "\x81\\*", "GB18030"},
 			{"DA", "-", ""}, {"TM", "-", ""}, {"DA", "*", ""}, {"UI", "*", ""}, {"IS", "*", ""}, {"UN", "* ", ""}, {"LO", "*", "GB18030"}, {"PN", "*", `\ISO 2022 IR 87`},
 			{"PN", "\x1B$B;3ED\x1B(B\\*", `\ISO 2022 IR 87`}},
 		Wildcard: {{"PN", "DOE*", ""}, {"PN", "*^JANE", ""}, {"LO", "A?", ""}, {"CS", `C?\MR`, ""}, {"UI", "1.2.*", ""}, {"DA", "202601*", ""}, {"LT", `a\*`, ""},
@@ -127,7 +180,7 @@ func TestKeysAreCapped(t *testing.T) {
 	}
 	s := new(Scanner)
 	for _, want := range []string{"", fmt.Sprintf("more than %d keys", maxKeys)} {
-		s.Reset(uidExplicit, lastTag)
+		s.Reset(uidExplicit, Whole)
 		s.Identifier()
 		s.Feed(d.b)
 		if f := s.DataSet().Fault; want == "" && f != nil || want != "" && (f == nil || !strings.Contains(f.Detail, want)) {
@@ -140,7 +193,7 @@ func TestKeysAreCapped(t *testing.T) {
 // curious is Rules that look at all of every data set.
 type curious struct{ *script }
 
-func (curious) Needs(*Command) Tag { return lastTag }
+func (curious) Needs(*Command) Tag { return Whole }
 
 func TestKeysOfRequestsAreFactsInAConversation(t *testing.T) {
 	set := (&dataSet{encoding: encoding{implicit: true}}).put(0x00080052, "CS", "STUDY ").put(0x00100010, "PN", "* ").b

@@ -31,12 +31,17 @@ var (
 	aNumber      = &valueForm{"number of 16 bits", 2, dict.Set(dict.US)}
 )
 
+const (
+	tagCharacterSet Tag = 0x00080005
+	tagLevel        Tag = 0x00080052 // Query/Retrieve Level
+)
+
 // soughts are the elements whose values are facts, in ascending order.
 var soughts = [...]sought{
-	{tag: 0x00080005, form: characterSet, text: func(d *DataSet) *[]byte { return &d.CharacterSet }},
+	{tag: tagCharacterSet, form: characterSet, text: func(d *DataSet) *[]byte { return &d.CharacterSet }},
 	{tag: TagSOPClassUID, form: aUID, text: func(d *DataSet) *[]byte { return &d.SOPClass }},
 	{tag: TagSOPInstanceUID, form: aUID, text: func(d *DataSet) *[]byte { return &d.SOPInstance }},
-	{tag: 0x00080052, form: aTerm, text: func(d *DataSet) *[]byte { return &d.Query.Level }},
+	{tag: tagLevel, form: aTerm, text: func(d *DataSet) *[]byte { return &d.Query.Level }},
 	{tag: 0x00080060, form: aTerm, text: func(d *DataSet) *[]byte { return &d.Modality }},
 	{tag: TagStudyInstanceUID, form: aUID, text: func(d *DataSet) *[]byte { return &d.StudyInstance }},
 	{tag: 0x0020000E, form: aUID, text: func(d *DataSet) *[]byte { return &d.SeriesInstance }},
@@ -55,6 +60,9 @@ var soughts = [...]sought{
 // seek returns the row of an element of the top level, nil when its value is no fact. Elements
 // come in ascending order, so it never goes back.
 func (w *walker) seek(tag Tag) *sought {
+	if w.content == somethingElse || w.content == anIdentifier && tag != tagCharacterSet && tag != tagLevel {
+		return nil
+	}
 	for w.row < len(soughts) && soughts[w.row].tag < tag {
 		w.row++
 	}

@@ -238,6 +238,7 @@ func TestFaultsOfDataSets(t *testing.T) {
 		{"UID of undefined length", "4294967295 bytes", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).open(TagSOPInstanceUID, "UI").b},
 		{"UID with VR LO", "another VR", uidExplicit, x().put(TagSOPInstanceUID, "LO", "1.2\x00").b},
 		{"UID as sequence", "another VR", uidExplicit, x().head(TagSOPInstanceUID, "SQ", 8).b},
+		{"length that spells a VR", "spells a VR", uidImplicit, (&dataSet{encoding: encoding{implicit: true}}).put(0x00080001, "UN", strings.Repeat("x", 'L'|'O'<<8)).b},
 		{"no VR", "no VR", uidExplicit, testElement(8, 5, "ISO_IR 100")},
 		{"unknown VR", "no VR", uidExplicit, append(x().tag(0x00080005).b, "ZZ\x02\x00xx"...)},
 		{"undefined length of a text", "cannot have", uidExplicit, x().head(0x00091001, "UT", undefinedLength).b},
@@ -320,7 +321,7 @@ func FuzzScanner(f *testing.F) {
 		transfer := []string{uidExplicit, uidImplicit, uidBigEndian, uidDeflated, uidRLE}[how%8%5]
 		scan := func(n int) *DataSet {
 			s := &Scanner{Limits: ScanLimits{Depth: 4, Elements: 1000, Inflated: 64 << 10}}
-			s.Reset(transfer, []Tag{TagStudyInstanceUID, tagPixelData, lastTag}[how/16%3])
+			s.Reset(transfer, []Tag{TagStudyInstanceUID, tagPixelData, Whole}[how/16%3])
 			if how&8 != 0 {
 				s.Identifier()
 			}

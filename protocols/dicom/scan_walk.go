@@ -39,16 +39,18 @@ const (
 type level struct {
 	end     int64 // what it holds ends before: its own end, or that of one around it
 	key     int32 // of a sequence in an identifier: which of Query.Keys it is; -1: none
+	last    Tag   // of an item, the element that came last
+	items   int32 // of a sequence, how many have come
 	kind    construct
 	defined bool // it has a length of its own; otherwise a delimiter ends it
 }
 
 // walker walks the elements of a data set that is not deflated.
 type walker struct {
-	enc        encoding
-	until      Tag
-	limits     ScanLimits
-	identifier bool
+	enc     encoding
+	until   Tag
+	limits  ScanLimits
+	content content
 
 	header [12]byte // tag, VR and length of the element under way
 	have   int      // bytes of it
@@ -77,7 +79,7 @@ type walker struct {
 
 // begin makes w ready for the first byte.
 func (w *walker) begin() {
-	*w = walker{enc: w.enc, until: w.until, limits: w.limits, identifier: w.identifier,
+	*w = walker{enc: w.enc, until: w.until, limits: w.limits, content: w.content,
 		want: 8, key: -1, levels: w.levels[:0], text: w.text[:0],
 		facts: DataSet{Image: Image{Frames: 1}, Query: Query{Keys: w.facts.Query.Keys[:0]}}}
 }
@@ -119,7 +121,11 @@ func (w *walker) valueEnds() {
 		w.put()
 	}
 	if w.key >= 0 {
-		w.facts.Query.Keys[w.key].Match, w.key = w.match.result(), -1
+		k := &w.facts.Query.Keys[w.key]
+		if k.Match, w.key = w.match.result(), -1; w.match.cut {
+			w.fail("§6.2", "key %s has a NUL before other characters: for readers that end there it has another value", k.Tag)
+			return
+		}
 	}
 	if w.skip, w.rest = w.rest, 0; w.skip == 0 {
 		w.leaveAll()
@@ -204,11 +210,11 @@ func (w *walker) element() {
 		w.fail("§7.1", "element %s in a data set: that group belongs to commands and files", tag)
 		return
 	}
-	if len(w.levels) == 0 && !w.top(tag) {
+	if !w.ascends(tag) {
 		return
 	}
 	w.facts.Elements++
-	if w.identifier {
+	if w.content == anIdentifier {
 		w.asked(tag, vr)
 	}
 	if !w.done {
@@ -222,6 +228,10 @@ func (w *walker) element() {
 // vrAndLength reads the rest of a header. It returns false when that has four bytes more, or is
 // wrong. In the implicit syntaxes the VR is one of those that the dictionary has, or UN.
 func (w *walker) vrAndLength(tag Tag) (vr dict.VR, length uint32, ok bool) {
+	if w.enc.implicit && w.start == 0 && dict.VROf(w.header[4], w.header[5]) != dict.NoVR {
+		w.fail("§7.1", "element %s comes first and has a length that spells a VR: readers that guess would take it for one", tag)
+		return dict.NoVR, 0, false
+	}
 	if w.implicit() {
 		return dict.VRsOf(uint32(tag)).First(), w.uint32(w.header[4:]), true
 	}
@@ -260,14 +270,22 @@ func (w *walker) fits(tag Tag, length uint32) bool {
 	return true
 }
 
-// top looks at an element of the top level. It returns false when the walk goes no further.
-func (w *walker) top(tag Tag) bool {
-	if tag <= w.last {
-		w.fail("§7.1", "element %s after %s, not in ascending order", tag, w.last)
+// ascends looks at the place of an element. It returns false when the walk goes no further.
+//
+// Order within items is demanded of identifiers alone: real objects exist that lack it.
+func (w *walker) ascends(tag Tag) bool {
+	last, n := &w.last, len(w.levels)
+	if n > 0 {
+		last = &w.levels[n-1].last
+	}
+	if tag <= *last && (n == 0 || w.content == anIdentifier) {
+		w.fail("§7.1", "element %s after %s, not in ascending order", tag, *last)
 		return false
 	}
-	w.last = tag
-	w.stopAt = tag == w.until
+	if *last = tag; n > 0 {
+		return true
+	}
+	w.stopAt = tag == w.until && tag != Whole
 	w.done = tag > w.until
 	return !w.done
 }
@@ -281,7 +299,7 @@ func (w *walker) value(tag Tag, vr dict.VR, length uint32) {
 		}
 		if tag == tagPixelData {
 			w.pixels(length)
-		} else if w.stopAt && !w.identifier {
+		} else if w.stopAt && w.content != anIdentifier {
 			w.done = true
 		}
 		if w.done {
@@ -355,6 +373,11 @@ func (w *walker) delimiter(tag Tag, length uint32) {
 	}
 	switch {
 	case tag == tagItem && len(w.levels) > 0 && inside.kind == aSequence:
+		if inside.items++; inside.items > 1 && w.content == anIdentifier {
+			w.fail("§7.5", "a second item in a sequence of an identifier; there is one (PS3.4 §C.2.2.2.6)")
+			return
+		}
+		w.levels[len(w.levels)-1].items = inside.items
 		w.enter(anItem, length)
 	case tag == tagItem && inside.kind == aFragments && length != undefinedLength:
 		w.skip = length
