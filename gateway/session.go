@@ -328,14 +328,17 @@ func (s *session) tell(e protocols.Event) {
 }
 
 // draining tells whether what a side still sends is nobody's: it was ended, and so was the other
-// leg, or there is none. After a FIN toward one leg alone its peer may go on (half-close). The
-// caller holds s.mu.
+// leg, or there is none. After a FIN toward one leg alone its peer may go on (half-close); one that
+// is to close may say otherwise first. The caller holds s.mu.
 func (s *session) draining(side protocols.Side) bool {
 	own, other := &s.legs[side], &s.legs[side.Other()]
-	if own.closing == protocols.FIN {
+	switch own.closing {
+	case protocols.FIN:
 		return other.closing != protocols.Open || other.conn == nil
+	case protocols.RST:
+		return true
 	}
-	return own.closing != protocols.Open
+	return false
 }
 
 // gone reports that a side has ended, once, unless we ended both.

@@ -100,24 +100,24 @@ var timerReasons = [...]reason.Code{
 	Setup: reason.TimerSetup, Idle: reason.TimerIdle, Message: reason.TimerMessage, Release: reason.TimerRelease,
 }
 
-// Closing says how a leg ends.
+// Closing says how a leg ends, from the mildest way to the harshest.
 type Closing uint8
 
 const (
 	// Open leaves the leg as it is.
 	Open Closing = iota
+	// Await: once its output is written, wait for the peer to close; when the release timer
+	// runs out, close. What the peer still sends is shown to the conversation.
+	Await
 	// FIN: once its output is written, shut down sending. The leg closes when its peer closes
 	// too, at the latest when the release timer runs out. What the peer still sends is shown to
 	// the conversation while the other leg is open (half-close), and drained otherwise.
 	FIN
-	// Await: once its output is written, wait for the peer to close; when the release timer
-	// runs out, close.
-	Await
 	// RST: discard what is not written yet and reset the connection.
 	RST
 )
 
-var closingNames = [...]string{"open", "FIN", "await", "RST"}
+var closingNames = [...]string{"open", "await", "FIN", "RST"}
 
 func (c Closing) String() string { return closingNames[c] }
 

@@ -114,10 +114,13 @@ func (pl *player) feed(from Side, b []byte) bool {
 // draining tells whether what a side sends is nobody's any longer.
 func (pl *player) draining(from Side) bool {
 	own, other := pl.out.Ending[from], pl.out.Ending[from.Other()]
-	if own == FIN {
+	switch own {
+	case FIN:
 		return other != Open || !pl.far
+	case RST:
+		return true
 	}
-	return own != Open
+	return false
 }
 
 func (pl *player) tell(e Event) {

@@ -84,7 +84,7 @@ func (c *Conversation) cap(cfg Config) {
 func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) error {
 	s := &c.sent[from]
 	if c.over {
-		p.Drop(len(win))
+		c.after(from, win, p)
 		return nil
 	}
 	if s.err != nil {

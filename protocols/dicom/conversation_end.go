@@ -62,6 +62,26 @@ func (t *turn) aborted(pdu []byte) {
 	c.end(t.p, protocols.FIN, protocols.FIN)
 }
 
+// after takes what a side sends after the end: nothing of it goes anywhere. Who aborts instead of
+// closing, as some do whose release did not go as they thought, waits for us to close (Sta13, AA-2).
+func (c *Conversation) after(from protocols.Side, win []byte, p *protocols.Plan) {
+	for len(win) > 0 {
+		typ, length, ok := ParsePDUHeader(win)
+		if !ok {
+			p.Wait(PDUHeaderLen, protocols.Release)
+			return
+		}
+		if typ == TypeAbort {
+			var ending [2]protocols.Closing
+			ending[from] = protocols.FIN
+			p.End(ending[protocols.Near], ending[protocols.Far])
+		}
+		n := PDUHeaderLen + int(length)
+		p.Drop(n)
+		win = win[min(n, len(win)):]
+	}
+}
+
 // Tell implements [protocols.Conversation].
 func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 	if c.over {

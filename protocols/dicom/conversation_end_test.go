@@ -3,6 +3,7 @@ package dicom
 import (
 	"bytes"
 	"runtime"
+	"slices"
 	"testing"
 
 	"cordon/protocols"
@@ -51,6 +52,20 @@ func TestRelease(t *testing.T) { // D18
 			if half := protocols.Play(New(Config{}, plain()), established(c.chunks[:len(c.chunks)-1]...)...); half.Timer != protocols.Release || half.Ending != [2]protocols.Closing{} {
 				t.Errorf("before the end: timer %v, ended %v", half.Timer, half.Ending)
 			}
+		})
+	}
+}
+
+// Some peers abort when they should close, and wait for us then: AA-2 in Sta13.
+func TestAbortAfterTheReleaseCloses(t *testing.T) { // D17, D18
+	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
+	for name, late := range map[string][]byte{"alone": nil, "after data": pdu(cmdPDV(ctxEcho, echoRQ(1)))} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, Config{}, plain, established(near(rq), far(rp), near(late), near(abortPDU(0, 0)))...)
+			wantToward(t, p, protocols.Near, acceptPDU(), rp)
+			wantToward(t, p, protocols.Far, requestPDU(), rq)
+			wantEnding(t, p, protocols.FIN, protocols.FIN)
+			wantVerdicts(t, p, "A-ASSOCIATE-RQ allow")
 		})
 	}
 }
@@ -189,16 +204,15 @@ func (p *pump) show(win []byte, follow int) {
 }
 
 func TestObjectOfFourGigabytesPassesInConstantMemory(t *testing.T) { // D23
-	const size, count = 16384, 1<<32/16384 + 1000
-	set := image(goodInstance, 20000)
-	msg := store(1, set, size)
-	first := bytes.Index(msg, []byte{4, 0, 0, 0, 0x40, 0}) // the first PDU of the data set
+	const size, count = 16384, 1<<32/(16384+PDUHeaderLen) + 1
+	set := new(dataSet).put(TagSOPClassUID, "UI", uidCT+"\x00").put(TagSOPInstanceUID, "UI", goodInstance).put(TagStudyInstanceUID, "UI", testStudy+"\x00")
+	set.head(tagPixelData, "OW", count*(size-6)+100)
 	c := New(Config{}, checked())
 	if p := protocols.Play(c, established()...); p.Err != nil {
 		t.Fatal(p.Err)
 	}
 	p := &pump{t: t, c: c}
-	p.show(msg[:first+PDUHeaderLen+size], 0)
+	p.show(slices.Concat(pdu(cmdPDV(ctxCT, storeRQ(1))), pdu(dataPDV(ctxCT, false, set.b))), 0)
 
 	body := pdu(dataPDV(ctxCT, false, make([]byte, size-6)))
 	var before, after runtime.MemStats

@@ -71,9 +71,9 @@ func (t *turn) fragment(v *PDV) error {
 
 // dataFragment takes a whole PDV of a data set.
 func (t *turn) dataFragment(v *PDV) error {
-	m := &t.s.msg
+	m, data := &t.s.msg, v.Data
 	if m.fate == undecided {
-		if m.read.feed(v.Data); v.Last {
+		if data = data[m.read.feed(data):]; v.Last && len(data) == 0 {
 			m.read.end()
 		}
 		if m.read.done() {
@@ -81,6 +81,9 @@ func (t *turn) dataFragment(v *PDV) error {
 				return err
 			}
 		}
+	}
+	if m.fate == passed && m.read.follows && !t.rest(data, v.Last) {
+		return nil
 	}
 	if v.Last {
 		return t.complete()
@@ -147,7 +150,11 @@ func (t *turn) dataSet() error {
 	if m.read.scanning {
 		t.c.rules.DataSet(&m.cmd, m.read.scan.DataSet(), &m.verdict)
 	}
-	return t.decided()
+	if err := t.decided(); err != nil || t.c.over {
+		return err
+	}
+	m.read.follow()
+	return nil
 }
 
 // decided acts on the verdict. A refused request will be answered by us when it is complete; a

@@ -33,6 +33,7 @@ type sender struct {
 	parsed int     // bytes from the start of the window that pieces cover
 	unseen int     // bytes of the last piece that the scan was not shown; parsed may be beyond the window
 	final  bool    // the last piece is the last of its message, scanned as it comes
+	walked int     // bytes of the piece under way that were looked at for their form, after its message was decided
 	rest   int     // bytes of a message's last PDU that are still to come, settled as they do
 
 	msg   message
@@ -142,6 +143,9 @@ func (t *turn) data(length uint32) (bool, error) {
 // unseen, except in the last one: that message must not count as complete before it is.
 func (t *turn) stream(last bool) (bool, error) {
 	s := t.s
+	if !t.follow(PDUHeaderLen+pdvHeaderLen, t.size-PDUHeaderLen-pdvHeaderLen, last) {
+		return false, nil
+	}
 	s.msg.bytes += int64(t.size)
 	s.msg.pdvs++
 	if last {
@@ -184,11 +188,13 @@ func (t *turn) look(last bool) error {
 // scan shows the scan what it was not shown of the last piece.
 func (t *turn) scan() error {
 	s := t.s
+	if s.msg.fate != undecided {
+		return t.looked()
+	}
 	read, capped := &s.msg.read, t.c.cfg.HoldCap
 	at := s.parsed - s.unseen
 	if upTo := min(s.parsed, len(t.win), capped); at < upTo {
-		read.feed(t.win[at:upTo])
-		s.unseen -= upTo - at
+		s.unseen -= read.feed(t.win[at:upTo])
 	}
 	if s.unseen == 0 && s.final {
 		read.end()
@@ -199,14 +205,22 @@ func (t *turn) scan() error {
 	if !read.done() {
 		return nil
 	}
+	return t.judged()
+}
+
+// judged has the rules judge what the scan read.
+func (t *turn) judged() error {
+	if err := t.dataSet(); err != nil || t.c.over {
+		return err
+	}
 	return t.looked()
 }
 
-// looked judges what the scan read.
+// looked settles what was held for the scan, with the rest of its last piece.
 func (t *turn) looked() error {
 	s := t.s
-	if err := t.dataSet(); err != nil || t.c.over {
-		return err
+	if !t.follow(s.parsed-s.unseen, s.unseen, s.final) {
+		return nil
 	}
 	if s.unseen = 0; s.final && s.parsed <= len(t.win) {
 		s.final = false
@@ -225,7 +239,46 @@ func (t *turn) full() error {
 		return m
 	}
 	t.s.msg.read.stop(m)
-	return t.looked()
+	return t.judged()
+}
+
+// follow looks at the form of what comes of a data set after its message was decided: a piece of n
+// bytes, at a place of the window. It returns false when the association ended with it, or when more
+// of it must come before it may be settled; bytes of a single value need not.
+func (t *turn) follow(at, n int, last bool) bool {
+	s := t.s
+	scan := &s.msg.read.scan
+	if s.msg.fate != passed || !s.msg.read.follows {
+		return true
+	}
+	for !scan.Skip(n-s.walked, last) {
+		from, to := at+s.walked, min(at+n, len(t.win))
+		if from >= to && s.walked < n {
+			return t.wait(from + min(n-s.walked, scan.ahead()))
+		}
+		s.walked += to - from
+		ended := s.walked == n
+		if !t.rest(t.win[from:to], last && ended) {
+			return false
+		}
+		if ended || !s.msg.read.follows {
+			break
+		}
+	}
+	s.walked = 0
+	return true
+}
+
+// rest is follow for bytes that have come. An object that turns out malformed never arrives whole.
+func (t *turn) rest(b []byte, last bool) bool {
+	m := &t.s.msg
+	if fault := m.read.rest(b, last); fault != nil {
+		m.read.follows = false
+		if t.c.rules.Breach(fault.Reason, &m.verdict); m.verdict.Refused() {
+			t.c.abort(t.p, m.verdict.Reason)
+		}
+	}
+	return !t.c.over
 }
 
 // mixed takes a whole PDU with PDVs of any kind: fragments of command sets, or several PDVs, which

@@ -102,15 +102,23 @@ func (s *Scanner) FormOnly() { s.walk.content = somethingElse }
 
 // Feed reads the next bytes of the data set. It returns true when no more are needed.
 func (s *Scanner) Feed(b []byte) bool {
-	if !s.done && len(b) > 0 {
-		if s.packed {
-			s.inflate.feed(&s.walk, b)
-		} else {
-			s.walk.feed(b)
-		}
-		s.done = s.walk.done
-	}
+	s.feed(b)
 	return s.done
+}
+
+// feed is Feed. It returns how many bytes were read; of a deflated data set all are.
+func (s *Scanner) feed(b []byte) (n int) {
+	switch {
+	case s.done || len(b) == 0:
+		return 0
+	case s.packed:
+		s.inflate.feed(&s.walk, b)
+		n = len(b)
+	default:
+		n = s.walk.feed(b)
+	}
+	s.done = s.walk.done
+	return n
 }
 
 // End says that the data set has no more bytes.

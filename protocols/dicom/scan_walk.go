@@ -62,6 +62,7 @@ type walker struct {
 	key    int      // which of Query.Keys the value is of; -1: none
 	match  matcher  // looks at it
 	stopAt bool     // the scan is done when the element under way ends
+	behind header   // the scan was done before its value; Tag 0: none
 
 	last         Tag // at the top level
 	row          int // of soughts, the first that is not passed
@@ -77,6 +78,13 @@ type walker struct {
 	done    bool
 }
 
+// header is what the bytes of one say.
+type header struct {
+	tag    Tag
+	vr     dict.VR
+	length uint32
+}
+
 // begin makes w ready for the first byte.
 func (w *walker) begin() {
 	*w = walker{enc: w.enc, until: w.until, limits: w.limits, content: w.content,
@@ -84,7 +92,9 @@ func (w *walker) begin() {
 		facts: DataSet{Image: Image{Frames: 1}, Query: Query{Keys: w.facts.Query.Keys[:0]}}}
 }
 
-func (w *walker) feed(b []byte) {
+// feed reads bytes until it is done, and returns how many.
+func (w *walker) feed(b []byte) int {
+	all := len(b)
 	for len(b) > 0 && !w.done {
 		if w.skip > 0 {
 			k := int(min(uint64(len(b)), uint64(w.skip)))
@@ -99,6 +109,7 @@ func (w *walker) feed(b []byte) {
 			w.element()
 		}
 	}
+	return all - len(b)
 }
 
 // consume takes bytes of a value.
@@ -213,6 +224,10 @@ func (w *walker) element() {
 	if !w.ascends(tag) {
 		return
 	}
+	if len(w.levels) == 0 && tag > w.until {
+		w.behind, w.done = header{tag, vr, length}, true
+		return
+	}
 	w.facts.Elements++
 	if w.content == anIdentifier {
 		w.asked(tag, vr)
@@ -270,7 +285,7 @@ func (w *walker) fits(tag Tag, length uint32) bool {
 	return true
 }
 
-// ascends looks at the place of an element. It returns false when the walk goes no further.
+// ascends looks at the place of an element.
 //
 // Order within items is demanded of identifiers alone: real objects exist that lack it.
 func (w *walker) ascends(tag Tag) bool {
@@ -282,12 +297,10 @@ func (w *walker) ascends(tag Tag) bool {
 		w.fail("§7.1", "element %s after %s, not in ascending order", tag, *last)
 		return false
 	}
-	if *last = tag; n > 0 {
-		return true
+	if *last = tag; n == 0 {
+		w.stopAt = tag == w.until && tag != Whole
 	}
-	w.stopAt = tag == w.until && tag != Whole
-	w.done = tag > w.until
-	return !w.done
+	return true
 }
 
 // value reads the value of an element, skips it, or enters it.
@@ -303,6 +316,7 @@ func (w *walker) value(tag Tag, vr dict.VR, length uint32) {
 			w.done = true
 		}
 		if w.done {
+			w.behind = header{tag, vr, length}
 			return
 		}
 	}
