@@ -47,6 +47,67 @@ func TestAMessageEndsUnderTheRulesItBeganWith(t *testing.T) {
 	}
 }
 
+// TestRefusedRequestLeavesNoRules: what was refused for its data set, or late for a breach, has no
+// response. One with its Message ID belongs to a later request, and is judged as that is.
+func TestRefusedRequestLeavesNoRules(t *testing.T) {
+	letters := strings.Replace(ct1, "allow: [echo, store", "tolerate: {lettered_uids: true}, allow: [echo, store", 1)
+	if letters == ct1 {
+		t.Fatal("the flow does not say what it tolerates")
+	}
+	good := &dicom.DataSet{InstanceSafe: true, StudySafe: true, SeriesSafe: true}
+	for name, refuse := range map[string]func(*Session, *dicom.Command, *protocols.Verdict){
+		"for its data set": func(s *Session, c *dicom.Command, v *protocols.Verdict) {
+			s.DataSet(c, &dicom.DataSet{SOPClass: []byte(mrImage), InstanceSafe: true, StudySafe: true, SeriesSafe: true}, v)
+		},
+		"for a breach": func(s *Session, c *dicom.Command, v *protocols.Verdict) {
+			s.DataSet(c, good, v)
+			s.Breach(reason.CapHold, v)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := NewStore(site(t, letters))
+			s := begun(t, store, "10.0.0.1", "PACS2", "CT1")
+			c, v := command(dicom.CStoreRQ, ctImage), new(protocols.Verdict)
+			s.Command(c, v)
+			if refuse(s, c, v); !v.Refused() {
+				t.Fatal("the first passes")
+			}
+			store.Swap(site(t, ct1))
+			v.Reset(protocols.Near)
+			s.Command(c, v)
+			s.DataSet(c, good, v)
+			allowed.check(t, v)
+			v.Reset(protocols.Far)
+			s.Command(&dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, MessageID: 7, Abstract: ctImage, SOPInstance: []byte("1.a")}, v)
+			refused(reason.DICOMUID).check(t, v)
+		})
+	}
+}
+
+// TestEveryResponseHasItsRequestsRules: of all requests that are outstanding when a policy is
+// replaced, not of the last few.
+func TestEveryResponseHasItsRequestsRules(t *testing.T) {
+	store := NewStore(site(t, ct1))
+	s := begun(t, store, "10.0.0.1", "PACS2", "CT1")
+	var v protocols.Verdict
+	c := command(dicom.CStoreRQ, ctImage)
+	for c.MessageID = range uint16(mostOutstanding) {
+		s.Command(c, &v)
+	}
+	store.Swap(site(t, strings.Replace(ct1, "enforce", "shadow", 1)))
+	unsafe := &dicom.Command{From: protocols.Far, Field: dicom.CStoreRSP, Abstract: ctImage}
+	for _, unsafe.MessageID = range []uint16{0, 500, mostOutstanding - 1} {
+		v.Reset(protocols.Far)
+		s.Command(unsafe, &v)
+		refused(reason.DICOMUID).check(t, &v)
+	}
+	v.Reset(protocols.Near)
+	s.Command(c, &v)
+	v.Reset(protocols.Far)
+	s.Command(unsafe, &v)
+	reported(reason.DICOMUID).check(t, &v)
+}
+
 // TestCancelBelongsToItsRequest: taking C-FIND away does not keep a device from stopping one.
 func TestCancelBelongsToItsRequest(t *testing.T) {
 	store := NewStore(site(t, ct1))

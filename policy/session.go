@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"cmp"
+	"slices"
+
 	"cordon/policy/usage"
 	"cordon/protocols"
 	"cordon/protocols/dicom"
@@ -38,21 +41,24 @@ type Session struct {
 	current bool
 
 	last    [2]*Flow  // by sender: what the command that was judged last is judged by
-	pending []request // made with the first one: links of HL7 have none
-	next    int       // in pending
+	pending []request // in order; made with the first one: links of HL7 have none
+	asked   uint64    // counts all that ever were in pending
 	used    usage.Association
 }
 
-// maxPending is how many requests are remembered.
-const maxPending = 16
+// maxPending is how many requests are remembered: as many as a conversation keeps account of, from
+// both sides. Should there be more, the oldest make way.
+const maxPending = 2 * mostOutstanding
 
-// request is a DIMSE request whose final response has not passed yet. Its response is judged by
-// the rules that it was judged by itself. When more are outstanding than fit, the oldest are
-// judged by the rules in force.
+// request is a DIMSE request that passes and whose final response has not passed yet. Its response
+// is judged by the rules that it was judged by itself.
 type request struct {
-	flow *Flow
-	id   uint16
-	from protocols.Side
+	flow      *Flow
+	number    uint64 // by asked
+	id, field uint16
+	context   uint8
+	from      protocols.Side
+	counted   bool // as outstanding: what only passes because of the mode is not
 }
 
 var (
@@ -247,7 +253,9 @@ func (s *Session) Command(c *dicom.Command, v *protocols.Verdict) {
 	}
 	var f *Flow
 	if c.Field == dicom.CancelRQ {
-		f = s.find(c.From, c.MessageID, false)
+		if i := s.find(c.From, c, 0); i >= 0 {
+			f = s.pending[i].flow
+		}
 	}
 	if f == nil {
 		s.begin()
@@ -258,22 +266,19 @@ func (s *Session) Command(c *dicom.Command, v *protocols.Verdict) {
 	}
 	s.last[c.From] = f
 	f.request(c, v)
-	s.spend(f, c, v)
+	counted := s.spend(f, c, v)
 	settle(f.Mode, v)
 	if !v.Refused() && c.Field != dicom.CancelRQ {
-		if s.pending == nil {
-			s.pending = make([]request, maxPending)
-		}
-		s.pending[s.next] = request{f, c.MessageID, c.From}
-		s.next = (s.next + 1) % len(s.pending)
+		v.Request = s.remember(f, c, counted)
 	}
 }
 
 func (s *Session) response(c *dicom.Command, v *protocols.Verdict) {
-	final := c.Status != dicom.StatusPending && c.Status != dicom.StatusPendingWarning
-	f := s.find(c.From.Other(), c.MessageID, final)
-	if final {
-		s.used.Answered(c.From.Other())
+	var f *Flow
+	if i := s.find(c.From.Other(), c, c.Field&^responseBit); i >= 0 {
+		if f = s.pending[i].flow; dicom.KindOfStatus(c.Field, c.Status).Final() {
+			s.forget(i)
+		}
 	}
 	if f == nil {
 		if s.last[c.From] = s.flow; !s.admitted(v) {
@@ -286,19 +291,41 @@ func (s *Session) response(c *dicom.Command, v *protocols.Verdict) {
 	settle(f.Mode, v)
 }
 
-// find returns what a pending request is judged by, nil when there is none, and forgets the
-// request when this is the end of its message.
-func (s *Session) find(from protocols.Side, id uint16, final bool) *Flow {
-	for i := range s.pending {
-		if r := &s.pending[i]; r.flow != nil && r.from == from && r.id == id {
-			f := r.flow
-			if final {
-				*r = request{}
-			}
-			return f
-		}
+// responseBit is what the Command Field of a response has besides its request's (PS3.7 §E.1).
+const responseBit = 0x8000
+
+// remember notes a request that passes until it is answered, and returns its number.
+func (s *Session) remember(f *Flow, c *dicom.Command, counted bool) uint64 {
+	if len(s.pending) == maxPending {
+		s.forget(0)
 	}
-	return nil
+	s.asked++
+	s.pending = append(s.pending, request{f, s.asked, c.MessageID, c.Field, c.ContextID, c.From, counted})
+	return s.asked
+}
+
+// find returns which pending request of a side a command is about, -1 for none. Like the
+// conversation, it goes by Message ID, presentation context and Command Field, 0 for any: where the
+// mode lets a Message ID pass that is in use, several have the same.
+func (s *Session) find(from protocols.Side, c *dicom.Command, field uint16) int {
+	return slices.IndexFunc(s.pending, func(r request) bool {
+		return r.id == c.MessageID && r.from == from && r.context == c.ContextID && (field == 0 || r.field == field)
+	})
+}
+
+// numbered returns which pending request has a number, -1 for none.
+func (s *Session) numbered(n uint64) int {
+	i, ok := slices.BinarySearchFunc(s.pending, n, func(r request, n uint64) int { return cmp.Compare(r.number, n) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// forget takes a request away that nothing more is to come of.
+func (s *Session) forget(i int) {
+	s.uncount(i)
+	s.pending = slices.Delete(s.pending, i, i+1)
 }
 
 // Needs says how far into the data set of a command the rules look.
@@ -316,20 +343,21 @@ func (s *Session) DataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 		v.Refuse(reason.PolicyDenied, ruleStandard)
 		return
 	}
-	counted := v.Would != protocols.Refuse && !c.Response()
-	if f.dataSet(c, d, v); counted {
-		s.spendOnStudy(f, c, d, v)
-	}
+	f.dataSet(c, d, v)
+	s.spendOnStudy(f, d, v)
 	settle(f.Mode, v)
+	s.takeBack(v)
 }
 
-// Breach judges what a standard forbids and could be passed on: enforce refuses it.
+// Breach judges what a standard forbids and could be passed on: enforce refuses it. It may be about
+// a request whose command set was allowed.
 func (s *Session) Breach(code reason.Code, v *protocols.Verdict) {
 	if code == reason.DICOMRole && s.flow != nil && s.flow.dicom.anyRole {
 		return
 	}
 	v.Refuse(code, ruleStandard)
 	settle(s.Mode(), v)
+	s.takeBack(v)
 }
 
 // Message judges an HL7 message. The first one chooses the flow; each later one must fit it.

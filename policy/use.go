@@ -16,32 +16,59 @@ func (s *Session) enter(f *Flow, v *protocols.Verdict) {
 	}
 }
 
-// spend counts a request, or refuses it when a limit is used up.
-func (s *Session) spend(f *Flow, c *dicom.Command, v *protocols.Verdict) {
+// spend counts a request, or refuses it when a limit is used up. It tells whether the request
+// counts as outstanding.
+func (s *Session) spend(f *Flow, c *dicom.Command, v *protocols.Verdict) (counted bool) {
 	if v.Would == protocols.Refuse || c.Field == dicom.CancelRQ || exceeds(v, s.used.Request(c.From, f.Usage)) {
-		return
+		return false
 	}
 	if c.Field != dicom.CStoreRQ {
-		return
+		return true
 	}
 	charge, over := s.used.Store(f.Usage)
 	if v.Charge = charge; exceeds(v, over) {
 		s.used.Answered(c.From)
+		return false
 	}
+	return true
 }
 
 // spendOnStudy counts the data set of a request that spend has counted on its study, or refuses
-// it when the study has as much as it may. What is refused is taken back.
-func (s *Session) spendOnStudy(f *Flow, c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
+// it when the study has as much as it may.
+func (s *Session) spendOnStudy(f *Flow, d *dicom.DataSet, v *protocols.Verdict) {
 	if v.Would != protocols.Refuse && v.Charge != 0 {
 		charge, over := s.used.Study(v.Charge, d.StudyInstance, f.Usage)
 		v.Charge = charge
 		exceeds(v, over)
 	}
-	if v.Would == protocols.Refuse {
+}
+
+// takeBack takes back what was counted for the command set of a request when the request is refused
+// for what came later, or would be. One that is refused has no response to wait for.
+func (s *Session) takeBack(v *protocols.Verdict) {
+	if v.Would != protocols.Refuse {
+		return
+	}
+	if f := s.last[v.From]; f != nil && v.Charge != 0 {
 		s.used.Settle(v.Charge, 0, false, f.Usage)
-		s.used.Answered(c.From)
 		v.Charge = 0
+	}
+	i := s.numbered(v.Request)
+	if i < 0 {
+		return
+	}
+	s.uncount(i)
+	if v.Refused() {
+		s.forget(i)
+		v.Request = 0
+	}
+}
+
+// uncount makes a request that is remembered count as outstanding no longer.
+func (s *Session) uncount(i int) {
+	if r := &s.pending[i]; r.counted {
+		s.used.Answered(r.from)
+		r.counted = false
 	}
 }
 

@@ -31,6 +31,9 @@ type Verdict struct {
 	// Charge is what the rules count the unit on, in their own terms; 0: on nothing. It goes with
 	// the unit until it is recorded.
 	Charge uint64
+	// Request is by which number the rules remember the unit until it is answered; 0: not at all. It
+	// tells them what becomes of a request that they allowed at first.
+	Request uint64
 	// Settled says that the unit arrived whole (allow) or was answered (refuse). It is false
 	// for a unit that was cut short.
 	Settled bool

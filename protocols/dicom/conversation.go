@@ -68,6 +68,9 @@ func New(cfg Config, rules Rules) *Conversation {
 	return c
 }
 
+// maxPieces is how many PDVs of a message are held undecided.
+func (c *Config) maxPieces() int { return max(leastPieces, c.HoldCap/heldByPiece) }
+
 // cap sets the caps, before anything but the association request was read.
 func (c *Conversation) cap(cfg Config) {
 	cfg.MaxPDU = cmp.Or(cfg.MaxPDU, defaultMaxPDU)

@@ -45,6 +45,8 @@ func (t *turn) fragment(v *PDV) error {
 		return pdvFault(v.Off, "a data set fragment where a command set is to come")
 	case len(m.set)+len(v.Data) > MaxCommandSet && m.state == inCommand:
 		return badCommand(0, "§6.3.1", "more than %d bytes of fragments", MaxCommandSet)
+	case m.state != inData && t.crowded():
+		return t.overheld()
 	}
 	switch m.state {
 	case between:
@@ -52,6 +54,9 @@ func (t *turn) fragment(v *PDV) error {
 		m.state, m.fate, m.ctx, m.set, m.bytes, m.pdvs = inCommand, undecided, ctx, m.set[:0], 0, 0
 		m.verdict.Reset(t.from)
 	case inData:
+		if m.fate == undecided && t.crowded() {
+			m.read.stop(t.overheld())
+		}
 		t.add(v.Len, v.Off == PDUHeaderLen)
 		return t.dataFragment(v)
 	}
@@ -203,8 +208,12 @@ func (t *turn) complete() error {
 	}
 	m.state = between
 	t.traceEnd()
+	var err error
 	if m.fate == dropped && m.cmd.Field != CancelRQ {
-		return t.owe()
+		err = t.owe()
 	}
-	return nil
+	if cap(m.set) > keptMade {
+		m.set, m.cmd = nil, Command{} // which is part of it
+	}
+	return err
 }

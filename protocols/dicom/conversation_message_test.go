@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -364,6 +365,144 @@ func TestHoldingIsCapped(t *testing.T) { // D25
 		})
 	}
 }
+
+// tiny cuts a set to PDV items of that many bytes after n empty ones.
+func tiny(ctx uint8, command bool, n, size int, set []byte) (pdvs [][]byte) {
+	for range n {
+		pdvs = append(pdvs, AppendPDV(nil, ctx, command, false, nil))
+	}
+	for ; len(set) > size; set = set[size:] {
+		pdvs = append(pdvs, AppendPDV(nil, ctx, command, false, set[:size]))
+	}
+	return append(pdvs, AppendPDV(nil, ctx, command, true, set))
+}
+
+// each puts PDV items into a PDU each.
+func each(pdvs [][]byte) (b []byte) {
+	for _, v := range pdvs {
+		b = append(b, pdu(v)...)
+	}
+	return b
+}
+
+// What is held is capped by PDVs, too: each costs memory besides its bytes.
+func TestHeldPDVsAreCapped(t *testing.T) {
+	cfg := Config{HoldCap: 4096}
+	set, most := image(goodInstance, 100), leastPieces
+	echo := pdu(cmdPDV(ctxEcho, echoRQ(2)))
+	command := cmdPDV(ctxCT, storeRQ(1))
+	// What the rules look for is in the last of these.
+	header := func(n int) [][]byte { return tiny(ctxCT, false, n, 1000, set) }
+	for _, c := range []struct {
+		name, want string
+		msg        []byte
+	}{
+		{"as many as may be, each in a PDU", "C-STORE-RQ allow", append(pdu(command), each(header(most-2))...)},
+		{"as many as may be, in one PDU", "C-STORE-RQ allow", append(pdu(command), pdu(header(most-2)...)...)},
+		{"one more, each in a PDU", "C-STORE-RQ refuse cap.hold", append(pdu(command), each(header(most-1))...)},
+		{"one more, in one PDU", "C-STORE-RQ refuse cap.hold", append(pdu(command), pdu(header(most-1)...)...)},
+		{"one more, with the command", "C-STORE-RQ refuse cap.hold", pdu(append([][]byte{command}, header(most-1)...)...)},
+		{"many", "C-STORE-RQ refuse cap.hold", append(pdu(command), pdu(header(most+200)...)...)},
+		{"some in a PDU each, more in one", "C-STORE-RQ refuse cap.hold", slices.Concat(pdu(command), each(header(99)[:99]), pdu(header(most)...))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := playEveryWay(t, cfg, checked, established(near(c.msg, echo))...)
+			wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", c.want, "C-ECHO-RQ allow")
+			if c.want == "C-STORE-RQ allow" {
+				wantToward(t, p, protocols.Far, requestPDU(), c.msg, echo)
+				return
+			}
+			wantToward(t, p, protocols.Far, requestPDU(), echo)
+			wantToward(t, p, protocols.Near, acceptPDU(), failure(1, reason.CapHold))
+			// Rules that let it pass have it pass as it came.
+			p = playEveryWay(t, cfg, func() *script { return &script{needs: TagStudyInstanceUID} }, established(near(c.msg, echo))...)
+			wantToward(t, p, protocols.Far, requestPDU(), c.msg, echo)
+		})
+	}
+	t.Run("but of a decided message", func(t *testing.T) {
+		rest := pdu(append(tiny(ctxCT, false, 9*most, 2, set[len(set)-50:]), cmdPDV(ctxEcho, echoRQ(2)))...)
+		msg := append(pdu(command, dataPDV(ctxCT, false, set[:len(set)-50])), rest...)
+		p := playEveryWay(t, cfg, checked, established(near(msg))...)
+		wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow", "C-ECHO-RQ allow")
+		wantToward(t, p, protocols.Far, requestPDU(), msg)
+	})
+	for name, msg := range map[string][]byte{
+		"of a command set, each in a PDU": each(tiny(ctxEcho, true, most, 1000, AppendCommand(nil, echoRQ(1)))),
+		"of a command set, in one PDU":    pdu(tiny(ctxEcho, true, most, 1000, AppendCommand(nil, echoRQ(1)))...),
+		"of messages in one PDU":          pdu(append(slices.Repeat([][]byte{cmdPDV(ctxFind, &Command{Field: CancelRQ, MessageID: 5})}, most/endedPieces), cmdPDV(ctxEcho, echoRQ(1)))...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playEveryWay(t, cfg, checked, established(near(msg))...)
+			if m := new(protocols.Malformed); !errors.As(p.Err, &m) || m.Reason != reason.CapHold {
+				t.Errorf("%v", p.Err)
+			}
+			wantToward(t, p, protocols.Far, requestPDU(), AppendAbort(nil, reason.Lookup(reason.CapHold).Abort))
+		})
+	}
+}
+
+// What an odd message took of memory is not kept for the life of the association, and the index of
+// what is held stays small beside it.
+func TestMemoryOfAnOddMessageIsNotKept(t *testing.T) {
+	chunks := workstation([][]byte{testItem(0x53, 0, 0)})
+	empties := func(n int) [][]byte { return slices.Repeat([][]byte{dataPDV(ctxCT, false, nil)}, n) }
+	cancel := cmdPDV(ctxFind, &Command{Field: CancelRQ, MessageID: 5})
+	action := Command{Field: NActionRQ, MessageID: 1, TypeID: 1, HasDataSet: true, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}
+	long := *echoRQ(1)
+	long.SOPInstance = bytes.Repeat([]byte("1.2."), 15000)
+	bad := slices.Repeat(store(1, image(badInstance, 100), 16384), 200)
+	for name, b := range map[string][]byte{
+		"empty PDVs, each in a PDU":    append(pdu(cmdPDV(ctxCT, storeRQ(1))), each(append(empties(80000), dataPDV(ctxCT, true, nil)))...),
+		"empty PDVs in large PDUs":     append(pdu(cmdPDV(ctxCT, storeRQ(1))), slices.Repeat(pdu(empties(2700)...), 60)...),
+		"of a decided message":         slices.Concat(pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, false, image(goodInstance, 100))), slices.Repeat(pdu(empties(2700)...), 10)),
+		"many messages in a PDU":       pdu(slices.Repeat([][]byte{cancel}, 200)...),
+		"a large one that is retitled": append(pdu(cmdPDV(ctxCommit, &action)), AppendFragments(nil, ctxCommit, false, references("PACS", 4000), 16384)...),
+		"a large command set":          AppendFragments(nil, ctxEcho, true, AppendCommand(nil, &long), 16384),
+		"many that are refused":        append(echoAsked(), bad...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules := checked()
+			rules.titles = renamed
+			c := New(Config{}, rules)
+			s := &c.sent[protocols.Near]
+			most := 0
+			var plan protocols.Plan
+			feed := func(from protocols.Side, b []byte) { // PDU by PDU
+				t.Helper()
+				for at, end := 0, 0; end < len(b); {
+					_, n, _ := ParsePDUHeader(b[end:])
+					end += PDUHeaderLen + int(n)
+					plan.Reset()
+					if err := c.Step(from, b[at:end], &plan); err != nil {
+						t.Fatal(err)
+					}
+					at += int(plan.Settled())
+					most = max(most, cap(s.pieces))
+				}
+			}
+			feed(protocols.Near, chunks[0].Bytes)
+			feed(protocols.Far, chunks[1].Bytes)
+			feed(protocols.Near, b)
+			if name == "many that are refused" {
+				feed(protocols.Far, pdu(cmdPDV(ctxEcho, echoRSP(99))))
+			}
+			if limit := c.cfg.maxPieces() * 4 / 3; most > limit {
+				t.Errorf("room for %d pieces was taken, at most %d should be", most, limit)
+			}
+			for what, kept := range map[string][2]int{
+				"pieces": {cap(s.pieces), keptPieces}, "ended": {cap(s.ended), keptEnded}, "made": {cap(s.made), keptMade}, "the command set": {cap(s.msg.set), keptMade},
+				"anew": {cap(s.anew), keptRewrite}, "work": {cap(c.work), keptRewrite}, "the retitler": {cap(c.retitler.out), keptRewrite},
+			} {
+				if kept[0] > kept[1] {
+					t.Errorf("%s: room for %d is kept, at most %d should be", what, kept[0], kept[1])
+				}
+			}
+		})
+	}
+}
+
+// echoAsked is a request whose answer all later ones wait for.
+func echoAsked() []byte { return pdu(cmdPDV(ctxEcho, echoRQ(99))) }
 
 func TestDataSetIsJudgedWithItsCommand(t *testing.T) {
 	var got []string

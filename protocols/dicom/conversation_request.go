@@ -157,7 +157,9 @@ func (c *Conversation) answer(to protocols.Side, p *protocols.Plan, all bool) {
 	}
 	end := s.owed[n-1].end
 	p.Send(to, s.made[:end])
-	s.made = append(s.made[:0], s.made[end:]...)
+	if s.made = append(s.made[:0], s.made[end:]...); len(s.made) == 0 {
+		s.made = emptied(s.made, keptMade)
+	}
 	s.owed = append(s.owed[:0], s.owed[n:]...)
 	for i := range s.owed {
 		s.owed[i].end -= end

@@ -46,6 +46,7 @@ func (t *turn) retitle() {
 	case m.cmd.HasDataSet && m.read.titles && m.read.done():
 		t.retitleDataSet(r)
 	}
+	r.out = emptied(r.out, keptRewrite)
 	if v := &m.verdict; r.found && !v.Refused() {
 		v.Action = protocols.Rewrite
 		if v.Would == protocols.Allow {
@@ -81,9 +82,7 @@ func (t *turn) retitleDataSet(r *retitler) {
 	case r.found:
 		m.anew[1] = s.remakeSet(m.ctx.id, false, r.out)
 	}
-	if t.c.work = set; cap(set) > keptRewrite {
-		t.c.work = nil
-	}
+	t.c.work = emptied(set, keptRewrite)
 }
 
 // held appends as much of the undecided data set as is in the window.
@@ -132,7 +131,7 @@ func (t *turn) sendAnew(n int) {
 	}
 	s.open = true
 	t.p.Send(t.from.Other(), s.anew[:n])
-	if s.anew = append(s.anew[:0], s.anew[n:]...); len(s.anew) == 0 && cap(s.anew) > keptRewrite {
-		s.anew = nil
+	if s.anew = append(s.anew[:0], s.anew[n:]...); len(s.anew) == 0 {
+		s.anew = emptied(s.anew, keptRewrite)
 	}
 }

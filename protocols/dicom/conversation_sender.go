@@ -49,7 +49,7 @@ type sender struct {
 	err error // found behind what was settled: the next Step returns it
 }
 
-// piece is one PDV item of the window.
+// piece is one PDV item of the window, or several that share their fate.
 type piece struct {
 	n    int32 // bytes of it, length field included
 	pdu  int32 // of the first of a PDU: bytes of the PDU, header included
@@ -58,6 +58,33 @@ type piece struct {
 	fate fate
 	ends bool // it completes its message
 	set  bool // it is of a command set, else of a data set
+}
+
+// One PDV is held for each heldByPiece bytes that may be, and leastPieces in any case. The index takes
+// a third of those bytes for it; with PDVs far smaller than any peer sends, it would outgrow what it is
+// about.
+const (
+	heldByPiece = 64
+	leastPieces = 256
+)
+
+// endedPieces is how many pieces take the memory of a verdict in sender.ended.
+const endedPieces = 12
+
+// How long the lists of a sender may be to be kept for the next message, and how many bytes a command
+// set and what was made of it. Messages come in a few PDVs, so an odd one costs nothing later.
+const (
+	keptPieces = 256
+	keptEnded  = 16
+	keptMade   = 8 << 10
+)
+
+// emptied returns s without what is in it, and without memory where it has room for more than kept.
+func emptied[T any](s []T, kept int) []T {
+	if cap(s) > kept {
+		return nil
+	}
+	return s[:0]
 }
 
 // busy tells whether the side is inside a message.
@@ -76,7 +103,7 @@ func (s *sender) decide(f fate) {
 
 // forget empties the index. What follows in the window is parsed anew.
 func (s *sender) forget() {
-	s.pieces, s.first, s.sure = s.pieces[:0], 0, 0
+	s.pieces, s.first, s.sure = emptied(s.pieces, keptPieces), 0, 0
 	s.parsed, s.unseen, s.final = 0, 0, false
 }
 
@@ -179,6 +206,9 @@ func (t *turn) record(v *protocols.Verdict, bytes int64) {
 // look takes a PDU of the undecided message as far as it has come, for the scan.
 func (t *turn) look(last bool) error {
 	s := t.s
+	if t.crowded() {
+		return t.full()
+	}
 	t.add(t.size-PDUHeaderLen, true)
 	s.parsed += t.size
 	s.unseen, s.final = t.size-PDUHeaderLen-pdvHeaderLen, last
@@ -233,52 +263,26 @@ func (t *turn) looked() error {
 
 // full decides a message of which as much is held as may be.
 func (t *turn) full() error {
-	m := &protocols.Malformed{Reason: reason.CapHold, Section: "limits.hold", Offset: t.c.cfg.HoldCap,
-		Detail: fmt.Sprintf("nothing could be decided in the %d bytes that may be held", t.c.cfg.HoldCap)}
 	if t.s.msg.state != inData {
-		return m
+		return t.overheld()
 	}
-	t.s.msg.read.stop(m)
+	t.s.msg.read.stop(t.overheld())
 	return t.judged()
 }
 
-// follow looks at the form of what comes of a data set after its message was decided: a piece of n
-// bytes, at a place of the window. It returns false when the association ended with it, or when more
-// of it must come before it may be settled; bytes of a single value need not.
-func (t *turn) follow(at, n int, last bool) bool {
-	s := t.s
-	scan := &s.msg.read.scan
-	if s.msg.fate != passed || !s.msg.read.follows {
-		return true
+// overheld says of which as much is held as may be.
+func (t *turn) overheld() *protocols.Malformed {
+	most, what := t.c.cfg.HoldCap, "bytes"
+	if t.crowded() {
+		most, what = t.c.cfg.maxPieces(), "PDVs"
 	}
-	for !scan.Skip(n-s.walked, last) {
-		from, to := at+s.walked, min(at+n, len(t.win))
-		if from >= to && s.walked < n {
-			return t.wait(from + min(n-s.walked, scan.ahead()))
-		}
-		s.walked += to - from
-		ended := s.walked == n
-		if !t.rest(t.win[from:to], last && ended) {
-			return false
-		}
-		if ended || !s.msg.read.follows {
-			break
-		}
-	}
-	s.walked = 0
-	return true
+	return &protocols.Malformed{Reason: reason.CapHold, Section: "limits.hold", Offset: min(t.s.parsed, t.c.cfg.HoldCap),
+		Detail: fmt.Sprintf("nothing could be decided in the %d %s that may be held", most, what)}
 }
 
-// rest is follow for bytes that have come. An object that turns out malformed never arrives whole.
-func (t *turn) rest(b []byte, last bool) bool {
-	m := &t.s.msg
-	if fault := m.read.rest(b, last); fault != nil {
-		m.read.follows = false
-		if t.c.rules.Breach(fault.Reason, &m.verdict); m.verdict.Refused() {
-			t.c.abort(t.p, m.verdict.Reason)
-		}
-	}
-	return !t.c.over
+// crowded tells whether the index has as many PDVs as may be held, or as many messages.
+func (t *turn) crowded() bool {
+	return len(t.s.pieces)+endedPieces*len(t.s.ended) >= t.c.cfg.maxPieces()
 }
 
 // mixed takes a whole PDU with PDVs of any kind: fragments of command sets, or several PDVs, which
@@ -297,7 +301,8 @@ func (t *turn) mixed(pdu []byte) error {
 	return t.release()
 }
 
-// add puts a PDV item of n bytes of the message under way into the index.
+// add puts a PDV item of n bytes of the message under way into the index. Those of a message that is
+// decided become one piece in each PDU: nothing in them is to be told apart any longer.
 func (t *turn) add(n int, begins bool) {
 	s := t.s
 	s.msg.bytes += int64(n)
@@ -306,6 +311,9 @@ func (t *turn) add(n int, begins bool) {
 	if begins {
 		s.msg.bytes += PDUHeaderLen
 		pc.pdu, t.head = int32(t.size), len(s.pieces)
+	} else if before := &s.pieces[len(s.pieces)-1]; pc.fate != undecided && pc.fate == before.fate {
+		before.n += pc.n
+		return
 	} else {
 		s.pieces[t.head].more++
 	}
@@ -367,7 +375,9 @@ func (t *turn) pdu(pieces []piece, whole int) {
 			ended++
 		}
 	}
-	t.s.ended = append(t.s.ended[:0], t.s.ended[ended:]...)
+	if t.s.ended = append(t.s.ended[:0], t.s.ended[ended:]...); len(t.s.ended) == 0 {
+		t.s.ended = emptied(t.s.ended, keptEnded)
+	}
 }
 
 // passing returns how many bytes of pieces pass, up to the first that is replaced.

@@ -15,7 +15,7 @@ const (
 
 const (
 	maxTitle    = 16       // bytes of an AE title (PS3.5 §6.2, AE)
-	keptRewrite = 64 << 10 // bytes of memory that is kept from one rewritten message to the next
+	keptRewrite = 16 << 10 // bytes of memory that is kept from one rewritten message to the next
 )
 
 // retitler writes command sets and data sets anew with the AE titles that the rules give. What it
@@ -28,11 +28,8 @@ type retitler struct {
 	old   []byte // the first one that was
 }
 
-// reset prepares r for another message. It keeps memory, but for what a large one took.
+// reset prepares r for another message. It keeps the memory it has.
 func (r *retitler) reset(rules Rules, from protocols.Side) {
-	if cap(r.out) > keptRewrite {
-		r.out = nil
-	}
 	*r = retitler{rules: rules, from: from, out: r.out[:0], old: r.old[:0]}
 }
 

@@ -37,7 +37,8 @@ type Rules interface {
 	DataSet(c *Command, d *DataSet, v *protocols.Verdict)
 
 	// Breach judges something that PS3.7 or PS3.8 forbids but that could be passed on, such as a
-	// response that nobody asked for. Enforcing rules refuse with the given code.
+	// response that nobody asked for. Enforcing rules refuse with the given code. The message may be
+	// one that Command and DataSet allowed.
 	Breach(code reason.Code, v *protocols.Verdict)
 
 	// Title returns the AE title that the other side knows an application entity by, where the

@@ -139,6 +139,9 @@ func (s *Scanner) Stop(m *protocols.Malformed) {
 	if !s.done {
 		s.walk.stop(m)
 		s.done = true
+		if s.packed {
+			s.inflate.reset()
+		}
 	}
 }
 

@@ -22,7 +22,14 @@ type inflater struct {
 // within.
 const firstTry = 512
 
-func (f *inflater) reset() { f.held, f.tried = f.held[:0], 0 }
+// keptDeflated is how many bytes of memory for held ones are kept from one data set to the next.
+const keptDeflated = 8 << 10
+
+// reset forgets what is held: before a data set, and as soon as no more of it is to be read.
+func (f *inflater) reset() {
+	f.held, f.tried = emptied(f.held, keptDeflated), 0
+	f.in.Reset(nil) // it has held, too
+}
 
 func (f *inflater) feed(w *walker, b []byte) {
 	limit := w.limits.Inflated
@@ -34,12 +41,16 @@ func (f *inflater) feed(w *walker, b []byte) {
 	if full && !w.done {
 		w.exceeds("§A.5", "nothing was decided in %d deflated bytes", limit)
 	}
+	if w.done {
+		f.reset()
+	}
 }
 
 func (f *inflater) end(w *walker) {
 	if !w.done {
 		f.try(w, true)
 	}
+	f.reset()
 }
 
 // try inflates what is held from its start and walks over it.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"cordon/protocols"
+
 	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
@@ -305,6 +307,42 @@ func TestDeflatedScanIsLinear(t *testing.T) {
 	s.End()
 	if string(s.DataSet().StudyInstance) != testStudy || tries > 12 {
 		t.Errorf("%d tries, %v", tries, s.DataSet().Fault)
+	}
+}
+
+// What is held of a deflated data set is not kept when it is read, or when no more of it will be.
+func TestDeflatedScanKeepsLittle(t *testing.T) {
+	noise := make([]byte, 600<<10)
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
+	b := deflate(new(dataSet).put(0x00091001, "OB", string(noise)).put(TagStudyInstanceUID, "UI", testStudy+"\x00").b)
+	b, rest := b[:len(b)/2], b[len(b)/2:]
+	for name, c := range map[string]struct {
+		until Tag
+		last  func(*Scanner)
+	}{
+		"read":       {TagStudyInstanceUID, func(s *Scanner) { s.Feed(rest) }},
+		"to its end": {Whole, func(s *Scanner) { s.Feed(rest) }},
+		"cut short":  {Whole, func(*Scanner) {}},
+		"stopped":    {Whole, func(s *Scanner) { s.Stop(new(protocols.Malformed)) }},
+		"no deflate": {Whole, func(s *Scanner) { s.Feed(make([]byte, 400<<10)) }},
+		"too much":   {Whole, func(s *Scanner) { s.Feed(noise); s.Feed(noise) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Scanner{}
+			s.Reset(uidDeflated, c.until)
+			s.Feed(b)
+			if len(s.inflate.held) < len(b) {
+				t.Fatal("it does not hold what it was fed")
+			}
+			c.last(&s)
+			s.End()
+			if n := cap(s.inflate.held) + int(s.inflate.in.Size()); n > keptDeflated {
+				t.Errorf("%d bytes are kept; %v", n, s.DataSet().Fault)
+			}
+		})
 	}
 }
 
