@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cordon/protocols/dicom"
 	"cordon/protocols/dicom/endpoint"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
@@ -155,4 +156,27 @@ func TestServersOwnRejectionPasses(t *testing.T) {
 		t.Errorf("got %v, want the server's own rejection", err)
 	}
 	w.heard("A-ASSOCIATE-RJ", string(reason.DICOMPeerRejected), `"verdict":"allow"`)
+}
+
+// D17, D18: a device that aborts after the release instead of closing, as getscu does, is closed.
+func TestAbortAfterTheReleaseIsClosed(t *testing.T) {
+	w := newWorld(t, nil)
+	conn := w.dial(w.dicom)
+	if _, err := endpoint.Associate(conn, endpoint.Request{Called: "PACS", Calling: "CT1", Contexts: []endpoint.Context{{Abstract: verification, Transfer: []string{explicitVRLittle}}}}); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, len(dicom.AppendReleaseRP(nil)))
+	for _, say := range [][]byte{dicom.AppendReleaseRQ(nil), dicom.AppendAbort(nil, reason.Abort{})} {
+		if _, err := conn.Write(say); err != nil {
+			t.Fatal(err)
+		}
+		if dicom.PDUType(say[0]) == dicom.TypeReleaseRQ {
+			if _, err := io.ReadFull(conn, answer); err != nil || dicom.PDUType(answer[0]) != dicom.TypeReleaseRP {
+				t.Fatalf("% x, %v", answer, err)
+			}
+		}
+	}
+	if n, err := conn.Read(answer); n != 0 || err != io.EOF { // waits for it
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }

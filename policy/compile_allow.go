@@ -72,6 +72,7 @@ func (c *compiler) fitting(f *flowFile) bool {
 		{y.Tolerate.SegmentEnds.At, "tolerate.segment_ends", HL7},
 		{y.Tolerate.LetteredUID.At, "tolerate.lettered_uids", DICOM},
 		{y.Tolerate.Geometry.At, "tolerate.geometry", DICOM},
+		{y.Tolerate.Remainder.At, "tolerate.remainder", DICOM},
 		{y.Tolerate.Roles.At, "tolerate.roles", DICOM},
 		{y.Limits.DataSet.At, "limits.data_set", DICOM},
 	} {
@@ -89,7 +90,8 @@ func (c *compiler) allow(f *flowFile) bool {
 		return c.allowHL7(f)
 	}
 	may := &f.y.Tolerate
-	f.dicom.lettered, f.dicom.anyGeometry, f.dicom.anyRole = may.LetteredUID.Value, may.Geometry.Value, may.Roles.Value
+	f.dicom.lettered, f.dicom.anyGeometry = may.LetteredUID.Value, may.Geometry.Value
+	f.dicom.anyRemainder, f.dicom.anyRole = may.Remainder.Value, may.Roles.Value
 	f.caps = dicom.Config{MaxPDU: uint32(f.Limits.MaxPDU), HoldCap: f.Limits.Hold, Scan: f.Limits.DataSet}
 	ok := c.transferSyntaxes(f)
 	for i := range f.y.Allow.Verbs {

@@ -22,7 +22,9 @@ type dicomRules struct {
 
 	lettered    bool // UIDs with letters in them pass
 	anyGeometry bool // images pass whose Pixel Data does not fit what they say of it
-	anyRole     bool // requests pass of a role that was not negotiated
+	// anyRemainder says that objects pass that are malformed behind what was read of them.
+	anyRemainder bool
+	anyRole      bool // requests pass of a role that was not negotiated
 }
 
 // class is what may be done on presentation contexts of one abstract syntax.
@@ -47,6 +49,17 @@ type operation struct {
 	destinations []string
 	query        *query // what its identifier may ask; nil: anything
 	rule         string
+}
+
+// tolerates tells whether a breach of the standard is one that the flow lives with.
+func (r *dicomRules) tolerates(code reason.Code) bool {
+	switch code {
+	case reason.DICOMRole:
+		return r.anyRole
+	case reason.DICOMDataSet:
+		return r.anyRemainder
+	}
+	return false
 }
 
 // class returns what may be done with an abstract syntax, nil for nothing.

@@ -352,7 +352,7 @@ func (s *Session) DataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 // Breach judges what a standard forbids and could be passed on: enforce refuses it. It may be about
 // a request whose command set was allowed.
 func (s *Session) Breach(code reason.Code, v *protocols.Verdict) {
-	if code == reason.DICOMRole && s.flow != nil && s.flow.dicom.anyRole {
+	if s.flow != nil && s.flow.dicom.tolerates(code) {
 		return
 	}
 	v.Refuse(code, ruleStandard)

@@ -32,12 +32,18 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	mixed := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 200)))
 	find := withData(ctxFind, findRQ(5), make([]byte, 20))
 	pending := withData(ctxFind, findRSP(5, StatusPending, true), references("CT3 ", 2)) // a match, as far as titles go
-	start := pdu(cmdPDV(ctxCT, storeRQ(9)), dataPDV(ctxCT, false, image(goodInstance, 200)))
+	native := pdu(cmdPDV(ctxCT, storeRQ(9)), dataPDV(ctxCT, false, identified().head(tagPixelData, "OW", 1<<31).b))
+	packed := pdu(cmdPDV(ctxCT, storeRQ(9)), dataPDV(ctxCT, false, identified().open(tagPixelData, "OB").b))
+	fragments := new(dataSet)
+	for range 10 {
+		fragments.head(tagItem, "", 1590).b = append(fragments.b, make([]byte, 1590)...)
+	}
 	for name, c := range map[string]struct {
 		before []byte
 		steps  []protocols.Chunk
 	}{
-		"bulk data of an allowed object":  {start, []protocols.Chunk{near(bulk)}},
+		"bulk data of an allowed object":  {native, []protocols.Chunk{near(bulk)}},
+		"fragments of an allowed object":  {packed, []protocols.Chunk{near(pdu(dataPDV(ctxCT, false, fragments.b)))}},
 		"an object and its answer":        {nil, []protocols.Chunk{near(msg), far(answer)}},
 		"an object in one PDU":            {nil, []protocols.Chunk{near(mixed), far(answer)}},
 		"a refused object and our answer": {nil, []protocols.Chunk{near(bad)}},
@@ -73,6 +79,9 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			run()
 			if n := testing.AllocsPerRun(100, run); n != 0 {
 				t.Errorf("%v allocations", n)
+			}
+			if conv.over {
+				t.Error("the association has ended")
 			}
 			if len(win[0]) != 0 || len(win[1]) != 0 {
 				t.Errorf("%d and %d bytes are left", len(win[0]), len(win[1]))
