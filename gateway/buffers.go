@@ -12,24 +12,32 @@ type budget struct {
 	used  atomic.Int64
 }
 
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit.Load() {
-		b.used.Add(-n)
-		return false
-	}
-	return true
+// share is what one holder of sessions has of the budget: at most half of what the others leave. So
+// whoever would take all of it, alone or with others, always leaves something to the rest.
+type share struct {
+	budget *budget
+	used   atomic.Int64
 }
+
+// take takes bytes if they are there.
+func (s *share) take(n int64) bool { return s.takeOf(n, s.budget.limit.Load()) }
 
 // takeHalf is take for what is convenient only: it leaves half of the budget to what is needed.
-func (b *budget) takeHalf(n int64) bool {
-	if b.used.Add(n) > b.limit.Load()/2 {
-		b.used.Add(-n)
+func (s *share) takeHalf(n int64) bool { return s.takeOf(n, s.budget.limit.Load()/2) }
+
+func (s *share) takeOf(n, limit int64) bool {
+	mine, all := s.used.Add(n), s.budget.used.Add(n)
+	if others := all - mine; all > limit || mine > (s.budget.limit.Load()-others)/2 {
+		s.give(n)
 		return false
 	}
 	return true
 }
 
-func (b *budget) give(n int64) { b.used.Add(-n) }
+func (s *share) give(n int64) {
+	s.used.Add(-n)
+	s.budget.used.Add(-n)
+}
 
 // window holds the bytes of one side that are not settled yet. It has no memory while it is
 // empty. It starts with a buffer as large as reads have been, and doubles as bytes arrive, never
@@ -38,8 +46,8 @@ type window struct {
 	buf        []byte
 	memory     *[]byte // that buf is; nil for none
 	start, end int
-	extra      int64 // bytes taken from the budget
-	budget     *budget
+	extra      int64 // bytes taken from the share
+	share      *share
 	appetite   buffer.Appetite
 }
 
@@ -62,9 +70,9 @@ func (w *window) free() {
 		buffer.Give(w.memory)
 	}
 	if w.extra > 0 {
-		w.budget.give(w.extra)
+		w.share.give(w.extra)
 	}
-	*w = window{budget: w.budget, appetite: w.appetite}
+	*w = window{share: w.share, appetite: w.appetite}
 }
 
 // Get gives an empty window's memory to read into; Put takes it back. They make a window the
@@ -72,7 +80,7 @@ func (w *window) free() {
 func (w *window) Get() []byte {
 	size := w.appetite.Size()
 	if more := int64(size); size > buffer.Small {
-		if w.budget.takeHalf(more) {
+		if w.share.takeHalf(more) {
 			w.extra = more
 		} else {
 			size = buffer.Small
@@ -98,7 +106,7 @@ type grown uint8
 const (
 	roomy      grown = iota
 	atCap            // the window holds as much as its cap allows
-	overBudget       // the process holds as much as its budget allows
+	overBudget       // the process, or the session's holder, holds as much as the budget allows
 )
 
 // room returns memory to read into, after making some.
@@ -122,14 +130,14 @@ func (w *window) room(limit int) ([]byte, grown) {
 	}
 	size := min(2*len(w.buf), max(limit, buffer.Small))
 	more := int64(size)
-	if !w.budget.take(more) {
+	if !w.share.take(more) {
 		return nil, overBudget
 	}
 	bigger := buffer.Take(size)
 	copy(*bigger, w.buf[:w.end])
 	buffer.Give(w.memory)
 	if w.extra > 0 {
-		w.budget.give(w.extra)
+		w.share.give(w.extra)
 	}
 	w.hold(bigger)
 	w.extra = more

@@ -62,7 +62,7 @@ type Gateway struct {
 	sessions  map[*session]struct{}
 	draining  bool
 	empty     *sync.Cond     // broadcast when a session ends
-	perPeer   map[string]int // sessions, by holder
+	holders   map[string]*holder
 
 	reloading sync.Mutex
 	reloads   reloadState
@@ -77,7 +77,7 @@ type Gateway struct {
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		opts: o, log: o.Log, store: policy.NewStore(o.Policy), audit: o.Audit, began: time.Now(),
-		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, perPeer: map[string]int{},
+		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, holders: map[string]*holder{},
 		stopped: make(chan struct{}),
 	}
 	if o.Now != nil {
@@ -187,6 +187,12 @@ func (g *Gateway) sessionCount() int {
 	return len(g.sessions)
 }
 
+// holder is who has sessions: a source address, or a certificate.
+type holder struct {
+	sessions int
+	share    share
+}
+
 // admit registers a session. It returns why the session may only be refused, or "", and whether
 // there is room to refuse it in the protocol's own words, for which the peer has to be heard first;
 // without room it is not registered.
@@ -197,15 +203,20 @@ func (g *Gateway) admit(s *session) (code reason.Code, room bool) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.sessions) >= withRefusals(limit) || g.perPeer[s.holder] >= withRefusals(perPeer) {
+	h := g.holders[s.holder]
+	if h == nil {
+		h = &holder{share: share{budget: &g.budget}}
+	}
+	if len(g.sessions) >= withRefusals(limit) || h.sessions >= withRefusals(perPeer) {
 		return reason.SessionLimit, false
 	}
-	g.sessions[s] = struct{}{}
-	g.perPeer[s.holder]++
+	g.sessions[s], g.holders[s.holder] = struct{}{}, h
+	h.sessions++
+	s.near.win.share, s.far.win.share = &h.share, &h.share
 	switch {
 	case g.draining:
 		return reason.SessionShutdown, true
-	case len(g.sessions) > limit, g.perPeer[s.holder] > perPeer:
+	case len(g.sessions) > limit, h.sessions > perPeer:
 		return reason.SessionLimit, true
 	}
 	return "", true
@@ -228,8 +239,10 @@ func (g *Gateway) forget(s *session) {
 	s.rules.End()
 	g.mu.Lock()
 	delete(g.sessions, s)
-	if g.perPeer[s.holder]--; g.perPeer[s.holder] <= 0 {
-		delete(g.perPeer, s.holder)
+	if h := g.holders[s.holder]; h != nil {
+		if h.sessions--; h.sessions <= 0 {
+			delete(g.holders, s.holder)
+		}
 	}
 	empty := len(g.sessions) == 0
 	g.mu.Unlock()

@@ -48,7 +48,7 @@ func newRig(t *testing.T, size int, dialError error, options ...rigOption) *rig 
 	}
 	g := &Gateway{
 		opts: Options{Policy: p}, log: slog.New(slog.DiscardHandler), store: policy.NewStore(p), began: time.Now(),
-		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, perPeer: map[string]int{},
+		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, holders: map[string]*holder{},
 		stopped: make(chan struct{}), ctx: context.Background(),
 	}
 	g.audit = r.sink.log(t)

@@ -72,8 +72,8 @@ func newSession(gw *Gateway, l *policy.Listener, candidates []*policy.Flow, conn
 	// given back.
 	s.from.Reserve()
 	s.legs[protocols.Near].conn = conn
-	s.near = direction{s: s, side: protocols.Near, win: window{budget: &gw.budget}}
-	s.far = direction{s: s, side: protocols.Far, win: window{budget: &gw.budget}}
+	s.near = direction{s: s, side: protocols.Near}
+	s.far = direction{s: s, side: protocols.Far}
 	s.conv = s.converse()
 	s.capWindows()
 	s.setTimer(protocols.Setup)

@@ -61,7 +61,7 @@ type HTTP struct {
 type BoxLimits struct {
 	Connections Int  `json:"connections,omitempty" jsonschema:"Connections of all devices at a time; 10000 unless said otherwise."`
 	Handshakes  Int  `json:"handshakes,omitempty" jsonschema:"Connections to TLS listeners at a time that have not proven yet who they are; one address may have half of them, and the oldest makes way for the next; 1024 unless said otherwise."`
-	Budget      Size `json:"budget,omitempty" jsonschema:"Memory for units that are not decided yet, over all sessions; 256MiB unless said otherwise."`
+	Budget      Size `json:"budget,omitempty" jsonschema:"Memory for units that are not decided yet, over all sessions; one device may have half of what the others leave; 256MiB unless said otherwise."`
 	Hold        Size `json:"hold,omitempty" jsonschema:"Bytes of one unit that are held for a decision; 1MiB unless said otherwise."`
 	Message     Size `json:"message,omitempty" jsonschema:"The largest HL7 block; 16MiB unless said otherwise."`
 	MaxPDU      Size `json:"max_pdu,omitempty" jsonschema:"The largest DICOM P-DATA-TF PDU, header excluded; 256KiB unless said otherwise."`

@@ -180,7 +180,7 @@ var registry = []Info{
 	{Code: CapHold, Meaning: "More had to be held for a decision than the cap allows.",
 		Do: "Raise limits.hold for the flow if such large headers are ordinary for this device.",
 		RJ: rjNoReason, Abort: abortValue, Status: statusResources, ERR: "207", HTTP: 413},
-	{Code: CapBudget, Meaning: "The memory set aside for undecided units of all sessions is used up.", Transient: true,
+	{Code: CapBudget, Meaning: "The memory set aside for undecided units is used up, by all sessions or by those of this device.", Transient: true,
 		Do: "Raise limits.budget in cordon.yaml, or find the device that floods it.",
 		RJ: rjCongestion, Abort: abortUnspecified, Status: statusResources, HTTP: 503},
 	{Code: CapReplies, Meaning: "The peer asked for more refusals than it reads.",
