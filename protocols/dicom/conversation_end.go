@@ -98,6 +98,9 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 			c.draining = reason.SessionShutdown
 		}
 	case protocols.Closed, protocols.Lost:
+		if e.Kind == protocols.Closed && c.state[e.Side] == Sta8 {
+			return // it has said its last word, which the other side is to answer (G2)
+		}
 		c.state[e.Side] = Sta1 // AA-4: nothing can be said to it
 		c.abort(p, reason.SessionCut)
 	case protocols.DialFailed:

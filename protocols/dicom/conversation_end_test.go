@@ -56,6 +56,22 @@ func TestRelease(t *testing.T) { // D18
 	}
 }
 
+// G2: who asked for the release may shut down sending and still get the answer; the other side is not
+// aborted for it.
+func TestHalfCloseAfterTheReleaseRequest(t *testing.T) { // D18
+	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
+	asked := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 2)))
+	answer := pdu(cmdPDV(ctxCT, storeRSP(1, 0)))
+	p := playEveryWay(t, Config{}, plain, established(near(asked, rq), told(protocols.Closed, protocols.Near, ""), far(answer, rp))...)
+	wantToward(t, p, protocols.Near, acceptPDU(), answer, rp)
+	wantToward(t, p, protocols.Far, requestPDU(), asked, rq)
+	wantEnding(t, p, protocols.Await, protocols.FIN)
+	p = playEveryWay(t, Config{}, plain, established(near(rq), told(protocols.Closed, protocols.Near, ""), protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: protocols.Release}))...)
+	wantEnding(t, p, protocols.RST, protocols.RST)
+	p = playEveryWay(t, Config{}, plain, established(near(rq), told(protocols.Lost, protocols.Near, ""))...)
+	wantToward(t, p, protocols.Far, requestPDU(), rq, abortPDU(2, 0))
+}
+
 // Some peers abort when they should close, and wait for us then: AA-2 in Sta13.
 func TestAbortAfterTheReleaseCloses(t *testing.T) { // D17, D18
 	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
