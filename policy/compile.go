@@ -30,6 +30,8 @@ type compiler struct {
 	titles    *titles
 	defaults  defaults
 	checked   map[string]bool // files looked for
+
+	unreported []unreported
 }
 
 func compile(s *sources, p *file.Problems) *Policy {
@@ -235,6 +237,7 @@ func (c *compiler) finish() {
 			f.Listener.Flows = append(f.Listener.Flows, f)
 		}
 	}
+	c.reports()
 	for _, l := range c.addressed {
 		p.Listeners = append(p.Listeners, l)
 	}

@@ -77,7 +77,7 @@ func (r *reverse) follow(y *file.Flow, mode string) bool {
 	for i := range y.Allow.Verbs {
 		v := &y.Allow.Verbs[i]
 		switch {
-		case v.Name == "commit":
+		case v.Name == "commit" && v.Word != file.Reports:
 			r.allow = append(r.allow, word("commit", v.At))
 		case v.Name == "move" && toSelf(v):
 			r.moves = true
@@ -147,9 +147,35 @@ func (c *compiler) reachable(d *deviceFile, r *reverse) bool {
 	case r.moves:
 		c.Notef(r.at, file.Remark, hint, "the objects of move do not come back through this gateway: %s", why)
 	default:
-		c.Notef(r.at, file.Remark, hint, "reports of commit come on the association of their request alone: %s", why)
+		c.unreported = append(c.unreported, unreported{d.Device, r.at, hint, why})
 	}
 	return false
+}
+
+// unreported is a flow with commit whose reports have no way back of their own.
+type unreported struct {
+	device    *Device
+	at        file.Pos
+	hint, why string
+}
+
+// reports notes where reports of commit do not come by a connection of the server's. They do where
+// the server is a device of this gateway, too, whose flow reports to the device's AE title.
+func (c *compiler) reports() {
+	for _, n := range c.unreported {
+		if slices.ContainsFunc(c.policy.Flows, func(f *Flow) bool { return f.reportsTo(n.device) }) {
+			continue
+		}
+		if len(n.device.Prefixes) > 0 {
+			n.hint += "; or commit: reports, if it is the server that reports"
+		}
+		c.Notef(n.at, file.Remark, n.hint, "reports of commit come on the association of their request alone: %s", n.why)
+	}
+}
+
+func (f *Flow) reportsTo(d *Device) bool {
+	cl := f.dicom.class(commitPush)
+	return !f.FromServer && cl != nil && cl.scp && slices.Contains(d.AETitles, f.To.AE)
 }
 
 // obstacle says what keeps a server from connecting to a device: where in the device's file that
@@ -164,6 +190,8 @@ func (c *compiler) obstacle(d *deviceFile, u *Upstream) (at file.Pos, hint, why 
 	switch {
 	case len(d.AETitles) == 0:
 		return own(d.y.AE.At), "write ae: {titles: [...], port: 104} in the device file", "the device has no AE title"
+	case len(d.Prefixes) == 0 && d.CertName != "":
+		return at, "give the server a device file of its own, with a flow to the near end (docs/far-end.md)", "the device is behind another gateway"
 	case len(d.Prefixes) != 1 || !d.Prefixes[0].IsSingleIP():
 		return own(d.y.Identify.At), "give the device one address under identify.ip", "the device has no single address"
 	case d.AEPort == 0:

@@ -18,14 +18,20 @@ func (f *flowFile) reports() protocols.Side {
 	return protocols.Far
 }
 
+const commitPush = "1.2.840.10008.1.20.1" // Storage Commitment Push Model
+
 // allowCommit allows storage commitment (PS3.4 §J.3): the device asks (action 1), the server
 // reports success (event 1) or failures (event 2), on the same association or on its own (D20).
-func (c *compiler) allowCommit(f *flowFile, _ *file.Verb, rule string) bool {
-	const push = "1.2.840.10008.1.20.1"
-	if !f.FromServer {
-		f.dicom.allow(push, operation{field: dicom.NActionRQ, types: []uint16{1}, rule: rule})
+// At a far end the server is a device, whose flow leads to who asked: it says that it reports.
+func (c *compiler) allowCommit(f *flowFile, v *file.Verb, rule string) bool {
+	report := operation{field: dicom.NEventRQ, from: f.reports(), types: []uint16{1, 2}, rule: rule}
+	switch {
+	case v.Word == file.Reports:
+		report.from = protocols.Near
+	case !f.FromServer:
+		f.dicom.allow(commitPush, operation{field: dicom.NActionRQ, types: []uint16{1}, rule: rule})
 	}
-	f.dicom.allow(push, operation{field: dicom.NEventRQ, from: f.reports(), types: []uint16{1, 2}, rule: rule})
+	f.dicom.allow(commitPush, report)
 	return true
 }
 

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	commitPush  = "1.2.840.10008.1.20.1"
 	filmSession = "1.2.840.10008.5.1.1.1"
 	printMetaBW = "1.2.840.10008.5.1.1.9"
 	printerUID  = "1.2.840.10008.5.1.1.16"
@@ -56,6 +55,13 @@ func TestServices(t *testing.T) {
 		{"another event", "commit", sent(far, dicom.NEventRQ, commitPush, 3), refused(reason.DICOMEvent).about("Storage Commitment Push Model SOP Class, type 3", "x.allow[0]")},
 		{"the server asks the device for commitment", "commit", sent(far, dicom.NActionRQ, commitPush, 1), refused(reason.DICOMCommand)},
 		{"the device reports commitment", "commit", sent(near, dicom.NEventRQ, commitPush, 1), refused(reason.DICOMCommand)},
+
+		{"D20: whoever connects reports", "commit: reports", sent(near, dicom.NEventRQ, commitPush, 1), allowed},
+		{"and asks for nothing", "commit: reports", sent(near, dicom.NActionRQ, commitPush, 1), refused(reason.DICOMCommand)},
+		{"nor is asked", "commit: reports", sent(far, dicom.NActionRQ, commitPush, 1), refused(reason.DICOMCommand)},
+		{"nor reported to", "commit: reports", sent(far, dicom.NEventRQ, commitPush, 1), refused(reason.DICOMCommand)},
+		{"another event of its", "commit: reports", sent(near, dicom.NEventRQ, commitPush, 3), refused(reason.DICOMEvent)},
+		{"both ways", "commit, commit: reports", sent(near, dicom.NEventRQ, commitPush, 1), allowed},
 
 		{"a get", "get: {returns: CT Image Storage}", command(dicom.CGetRQ, studyGet), allowed},
 		{"D12: an object returns within it", "get: {returns: CT Image Storage}", within(sent(far, dicom.CStoreRQ, ctImage, 0)), allowed},
@@ -144,6 +150,66 @@ func TestReportsOfTheirOwn(t *testing.T) {
 		v.Reset(tt.c.From)
 		s.Command(tt.c, &v)
 		tt.want.check(t, &v)
+	}
+}
+
+// TestReportsPassBothEnds covers a server without TLS that connects to report (D20): the far end, of
+// which it is a device, and the near end let its role through, and a missing one where both
+// tolerate that.
+func TestReportsPassBothEnds(t *testing.T) {
+	const scu, scp = 1, 2
+	for _, tt := range []struct {
+		name     string
+		flow     string // what both ends' flows say besides
+		proposed int    // 0: no role selection
+		refused  reason.Code
+		left     int
+	}{
+		{"the SCP", "", scp, "", scp},
+		{"SCU and SCP", "", scu | scp, "", scp},
+		{"nothing said", "", 0, reason.DICOMRole, 0},
+		{"nothing said, and tolerated", "tolerate: {roles: true}, ", 0, "", scu},
+		{"the SCP, where less is tolerated", "tolerate: {roles: true}, ", scp, "", scp},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			archive := "device: archive\nmode: enforce\nidentify: {ip: 10.0.0.1}\nae: {titles: [PACS2]}\nflows: {returns: {" + tt.flow + "to: pacs, allow: [commit: reports]}}"
+			far, diags := loadSite(t, map[string]string{"cordon.yaml": testBox, "site.yaml": strings.Replace(testSite, "ae: PACS2", "ae: CT1", 1), "devices/all.yaml": archive})
+			if far == nil {
+				t.Fatal(diags)
+			}
+			near, diags := reversed(t, strings.Replace(reverseCT, "    to: pacs\n", "    "+strings.Replace(tt.flow, ", ", "\n    ", 1)+"to: pacs\n", 1))
+			if near == nil {
+				t.Fatal(diags)
+			}
+			a := associate("CT1", "PACS2", commitPush)
+			pc := &a.Contexts[0]
+			pc.HasRole = tt.proposed != 0
+			pc.SCU, pc.SCP = tt.proposed&scu != 0 || !pc.HasRole, tt.proposed&scp != 0
+			for end, s := range []*Session{connect(t, NewStore(far), "imaging", "10.0.0.1"), meet(NewStore(near), "servers", "pacs.example")} {
+				var v protocols.Verdict
+				if s.Associate(a, &v); v.Refused() {
+					t.Fatal(v.Reason)
+				}
+				if s.Context(a, pc, make([]bool, len(pc.Transfer)), &v); v.Refused() && v.Reason != tt.refused {
+					t.Fatalf("end %d: %s", end, v.Reason)
+				}
+				if v.Refused() {
+					return
+				}
+				v.Reset(protocols.Near)
+				s.Command(sent(protocols.Near, dicom.NEventRQ, commitPush, 1), &v)
+				if s.Breach(reason.DICOMRole, &v); v.Refused() == strings.Contains(tt.flow, "roles") {
+					t.Errorf("end %d: a report without the role: %s", end, v.Reason)
+				}
+				v.Reset(protocols.Near)
+				if s.Command(sent(protocols.Near, dicom.NActionRQ, commitPush, 1), &v); !v.Refused() {
+					t.Errorf("end %d: whoever reports may ask", end)
+				}
+			}
+			if tt.refused != "" || pc.SCU != (tt.left&scu != 0) || pc.SCP != (tt.left&scp != 0) {
+				t.Errorf("left SCU %v, SCP %v", pc.SCU, pc.SCP)
+			}
+		})
 	}
 }
 

@@ -50,6 +50,8 @@ func TestServicesAnswerTheSame(t *testing.T) {
 			all(said("mpps", `["0000", "0000", "0112"]`), said("commit-same", `["0000", [1,`), said("commit-new", `["0000", [1,`), said("print", `"0000", "0000", "0000"`))},
 		{"the same, behind a far end", "mpps, commit, print", "", pynetdicomServer, doing("mpps", "commit-same", "print"), false,
 			all(said("commit-same", `["0000", [1,`), said("print", `"0000", "0000", "0000"`))},
+		{"commitment on a new association, behind a far end", "commit", "", pynetdicomServer, doing("commit-new"), false, said("commit-new", `["0000", [1,`)},
+		{"commitment by Orthanc on a new association, behind a far end", "commit", "", orthancServer, doing("commit-new"), false, said("commit-new", `["0000", [1,`)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -77,7 +77,7 @@ func (f flow) behindBoth(t *testing.T, p pki, server, out, back string) string {
 		g.listeners = fmt.Sprintf("  out: {address: \"127.0.0.1:%s\", protocol: dicom, tunnel: plain}\n", out)
 		g.upstreams = fmt.Sprintf("  ward: {ae: %s, address: \"127.0.0.1:%s\", tunnel: mtls, server_name: %s}\n", callingAE, back, nearName)
 		g.devices = map[string]string{"devices/pacs.yaml": fmt.Sprintf(
-			"device: pacs\nmode: enforce\nidentify: {ip: 127.0.0.1}\nae: {titles: [%s]}\nflows:\n  returns: {to: ward, allow: [store: [CT Image Storage]]}\n", calledAE)}
+			"device: pacs\nmode: enforce\nidentify: {ip: 127.0.0.1}\nae: {titles: [%s]}\nflows:\n  returns: {to: ward, allow: [store: [CT Image Storage], commit: reports]}\n", calledAE)}
 	}
 	far := f
 	if far.own, far.was = "", ""; f.far != "" {

@@ -17,8 +17,9 @@ type Verb struct {
 	Index int // in the list, as written
 	At    Pos
 
-	Names Texts // store: SOP classes; message: types
-	All   bool  // store: all
+	Word  string // commit: reports
+	Names Texts  // store: SOP classes; message: types
+	All   bool   // store: all
 
 	// find, move, get
 	Model      Texts // information models
@@ -59,11 +60,12 @@ type Key struct {
 	Means string
 }
 
-// VerbForm is how one verb is written: alone ("echo"), with names ("store: [a, b]") or with a map
-// of keys ("find: {model: a}").
+// VerbForm is how one verb is written: alone ("echo"), with a word ("commit: reports"), with names
+// ("store: [a, b]") or with a map of keys ("find: {model: a}").
 type VerbForm struct {
 	Name  string
 	Alone bool
+	Words []string
 	Names bool
 	Keys  []Key
 	Like  string // an example
@@ -80,8 +82,8 @@ func (k Key) must() Key { k.Must = true; return k }
 
 // Verbs lists what allow may say.
 var Verbs = []VerbForm{
-	{Name: "commit", Alone: true, Like: "commit",
-		Means: "Storage commitment: the device asks whether its objects are safe, the server reports (DICOM PS3.4 J)."},
+	{Name: "commit", Alone: true, Words: []string{Reports}, Like: "commit, or commit: reports where it is the server that connects, to report",
+		Means: "Storage commitment: the device asks whether its objects are safe, the server reports (DICOM PS3.4 J). With reports: whoever connects is the server, and delivers reports."},
 	{Name: "echo", Alone: true, Like: "echo", Means: "Verification (DICOM PS3.4 A)."},
 	{Name: "find", Keys: []Key{
 		{Name: "everything", Kind: KeyBool, Means: "Whether a query may match by nothing, and so ask for everything; true for worklists, false for archives unless said."},
@@ -115,6 +117,9 @@ var Verbs = []VerbForm{
 	{Name: "store", Names: true, Like: "store: [CT Image Storage]",
 		Means: "Objects to be stored, by SOP class name or UID; all for every storage SOP class of the standard."},
 }
+
+// Reports is the word for a service whose server connects to deliver what it reports.
+const Reports = "reports"
 
 // into returns where the value of a key goes.
 func (v *Verb) into(key string) reads {
@@ -186,6 +191,8 @@ func (v *Verb) argument(n *Node, form *VerbForm, p *Problems) bool {
 	case n == nil:
 		p.Errorf(v.At, WrongType, hint, "%s alone does not say what is allowed", v.Name)
 		return false
+	case len(form.Words) > 0:
+		return v.word(n, form, hint, p)
 	case form.Names:
 		if v.All = v.Name == "store" && n.Kind == Word && n.Value == "all"; !v.All {
 			v.Names.read(n, p)
@@ -196,6 +203,19 @@ func (v *Verb) argument(n *Node, form *VerbForm, p *Problems) bool {
 		return false
 	}
 	return v.arguments(n, form, hint, p)
+}
+
+func (v *Verb) word(n *Node, form *VerbForm, hint string, p *Problems) bool {
+	switch {
+	case n.Kind != Word:
+		n.wants("a word", hint, p)
+	case !slices.Contains(form.Words, n.Value):
+		p.Errorf(n.At, BadValue, hint, "%q is not a word that %s takes", n.Value, v.Name)
+	default:
+		v.Word = n.Value
+		return true
+	}
+	return false
 }
 
 func (v *Verb) arguments(n *Node, form *VerbForm, hint string, p *Problems) bool {

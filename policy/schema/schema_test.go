@@ -148,6 +148,11 @@ func verb(text func(string) *jsonschema.Schema, orList func(*jsonschema.Schema) 
 		switch {
 		case len(v.Keys) > 0:
 			maps.Properties[v.Name] = verbKeys(v, text, orList)
+		case len(v.Words) > 0:
+			maps.Properties[v.Name] = &jsonschema.Schema{Type: "string", Enum: []any{}, Description: v.Means}
+			for _, w := range v.Words {
+				maps.Properties[v.Name].Enum = append(maps.Properties[v.Name].Enum, w)
+			}
 		case v.Names:
 			maps.Properties[v.Name] = orList(text(""))
 			maps.Properties[v.Name].Description = v.Means
