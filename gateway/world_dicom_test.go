@@ -330,7 +330,7 @@ func TestNarrowedAssociationIsOneRecord(t *testing.T) {
 	w := newWorld(t, nil)
 	a := mustAssociate(t, w, ctImage, mrImage, "1.2.840.10008.5.1.4.1.1.7")
 	a.Release()
-	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"rewrite"`, string(reason.DICOMAbstractSyntax), `"found":"MR Image Storage (+1 more)"`)
+	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"rewrite"`, string(reason.DICOMAbstractSyntax), `"found":"MR Image Storage (+1 more class)"`)
 	for _, f := range w.gw.Status().Flows {
 		if f.Device != "ct-1" {
 			continue

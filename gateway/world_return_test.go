@@ -231,7 +231,7 @@ func TestReportNeedsTheRoleOfSCP(t *testing.T) {
 	if !errors.As(err, &rj) {
 		t.Errorf("without the role: %v", err)
 	}
-	s.heard(`"flow":"archive.return"`, `"verdict":"refuse"`, string(reason.DICOMNoContext), "Storage Commitment")
+	s.heard(`"flow":"archive.return"`, `"verdict":"refuse"`, string(reason.DICOMRole), "Storage Commitment")
 	s.nobodyMet()
 }
 

@@ -223,7 +223,7 @@ func TestReverseFlowJudges(t *testing.T) {
 		name, called, calling, flow string
 		want                        expect
 	}{
-		{"the first", "CT1", "PACS2", "ct-1/archive.return", expect{action: protocols.Rewrite, would: protocols.Rewrite, reason: reason.PolicyRewrite}.about("PACS2", "upstreams.pacs")},
+		{"the first", "CT1", "PACS2", "ct-1/archive.return", expect{action: protocols.Rewrite, would: protocols.Rewrite, reason: reason.PolicyRewrite}.about("PACS2 as PACS", "upstreams.pacs")},
 		{"the second", "CT2", "PACS2", "ct-2/archive.return", expect{action: protocols.Rewrite, would: protocols.Rewrite, reason: reason.PolicyRewrite}},
 		{"by the title that it had", "CT2", "PACS", "ct-2/archive.return", allowed},
 		{"nobody", "CT3", "PACS2", "ct-1/archive.return", refused(reason.DICOMCalledAE).about("CT3", "ae.titles")},

@@ -143,7 +143,7 @@ func TestAssociate(t *testing.T) {
 	}{
 		{"called by its title", "10.0.0.1", associate("PACS2", "CT1"), "ct-1/archive", allowed, ""},
 		{"the other flow", "10.0.0.1", associate("RIS", "CT1B"), "ct-1/worklist", allowed, ""},
-		{"the title the server had", "10.0.0.1", associate("PACS", "CT1"), "ct-1/archive", rewritten.about("PACS", "upstreams.pacs.ae"), "PACS2"},
+		{"the title the server had", "10.0.0.1", associate("PACS", "CT1"), "ct-1/archive", rewritten.about("PACS as PACS2", "upstreams.pacs.ae"), "PACS2"},
 		{"wrong called title", "10.0.0.1", associate("PAX", "CT1"), "ct-1/archive", refused(reason.DICOMCalledAE).about("PAX", "upstreams.pacs.ae"), ""},
 		{"wrong called title goes where its contexts fit", "10.0.0.1", associate("PAX", "CT1", "1.2.840.10008.5.1.4.31"), "ct-1/worklist", refused(reason.DICOMCalledAE).about("PAX", "upstreams.ris.ae"), ""},
 		{"wrong calling title", "10.0.0.1", associate("RIS", "EVIL"), "ct-1/worklist", refused(reason.DICOMCallingAE).about("EVIL", "ae.titles"), ""},

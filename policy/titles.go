@@ -120,13 +120,16 @@ func (s *Session) rename(a *dicom.Association, v *protocols.Verdict) {
 	if f.FromServer {
 		title, rule = a.CallingAE, f.identityRule
 	}
+	var with string
 	switch {
 	case !u.renamed():
 		return
 	case f.FromServer && string(title) == u.AE && !f.knows(title):
-		a.CallingAs = u.WasAE
+		with = u.WasAE
+		a.CallingAs = with
 	case !f.FromServer && string(title) == u.WasAE:
-		a.CallAs = u.AE
+		with = u.AE
+		a.CallAs = with
 	default:
 		s.current = !f.FromServer && string(title) == u.AE
 		return
@@ -135,6 +138,7 @@ func (s *Session) rename(a *dicom.Association, v *protocols.Verdict) {
 	if v.Would == protocols.Allow {
 		v.Found.Set("")
 		v.Found.AppendBytes(title)
+		v.Found.Append(" as " + with)
 		v.Would, v.Reason, v.Rule = protocols.Rewrite, reason.PolicyRewrite, rule
 	}
 }

@@ -52,10 +52,11 @@ func (v *Verdict) Refused() bool { return v.Action == Refuse }
 
 // Label is a short printable text held by value, so that verdicts need no allocation. What does
 // not fit is cut and what is not printable ASCII becomes '?', so that a label can stand on a
-// terminal and in a log as it is.
+// terminal and in a log as it is. The longest name of a SOP class, with the number of others beside
+// it, fits.
 type Label struct {
 	n uint8
-	b [63]byte
+	b [95]byte
 }
 
 // Set copies s into l.

@@ -98,7 +98,9 @@ func showReason(out *screen.Screen, e gateway.Explanation, now time.Time) {
 	if i.Transient {
 		kind = "transient: the peer is asked to try again"
 	}
-	out.Printf("  %s\n", kind)
+	if i.Refuses() {
+		out.Printf("  %s\n", kind)
+	}
 	if i.RJ.Result != 0 {
 		out.Printf("  as A-ASSOCIATE-RJ: result %d, source %d, reason %d\n", i.RJ.Result, i.RJ.Source, i.RJ.Reason)
 	}

@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"cordon/protocols"
@@ -59,21 +60,30 @@ func (t *turn) associate(pdu []byte) error {
 
 // narrow asks the rules about each proposed context, makes the offer of what they leave, and puts
 // into the request's verdict what went: many toolkits propose all they know, so one record stands
-// for all contexts of an association. Without any left the request is refused.
+// for all SOP classes of an association that lost a context. Without any left the request is refused,
+// for the reason that all share, if it says more than that.
 func (t *turn) narrow(v *protocols.Verdict) {
 	su := t.c.setup
 	su.narrow.Reset(&su.rq)
 	su.narrow.MaxLength, su.narrow.CalledAE, su.narrow.CallingAE = t.c.cfg.MaxPDU, su.facts.CallAs, su.facts.CallingAs
 	su.narrow.OmitAsync = su.facts.OmitAsync
-	var first protocols.Verdict // about a context that goes, or would go
-	goes, would := 0, 0
+	var first, unknown protocols.Verdict // about a context that goes, or would go; about one whose class nothing allows
+	goes, would, mixed := 0, 0, false
+	classes := make([]int, 0, 128) // the first context that goes of each
 	for i := range su.facts.Contexts {
 		pv := t.context(i)
 		if pv.Reason == "" {
 			continue
 		}
+		mixed = mixed || goes+would > 0 && pv.Reason != first.Reason
 		if goes+would == 0 {
 			first = pv
+		}
+		if pv.Reason == reason.DICOMAbstractSyntax && unknown.Reason == "" {
+			unknown = pv
+		}
+		if !slices.ContainsFunc(classes, func(j int) bool { return bytes.Equal(su.facts.Contexts[i].Abstract, su.facts.Contexts[j].Abstract) }) {
+			classes = append(classes, i)
 		}
 		if pv.Refused() {
 			goes++
@@ -82,22 +92,31 @@ func (t *turn) narrow(v *protocols.Verdict) {
 		}
 	}
 	su.offer = su.rq.Offer(&su.narrow)
-	n := len(su.facts.Contexts)
+	n, none := len(su.facts.Contexts), first.Reason
+	switch all := su.offer.Remaining() == 0 || would == n; {
+	case unknown.Reason != "" && all:
+		first, none = unknown, reason.DICOMNoContext
+	case mixed || n == 0:
+		none = reason.DICOMNoContext
+	}
 	switch {
 	case su.offer.Remaining() == 0:
-		v.Refuse(reason.DICOMNoContext, first.Rule)
+		v.Refuse(none, first.Rule)
 	case goes+would == 0 || v.Reason != "" && v.Reason != reason.PolicyRewrite:
 		return // nothing goes, or what is recorded already says more
 	case goes > 0:
 		v.Action, v.Would, v.Reason, v.Rule = protocols.Rewrite, protocols.Rewrite, first.Reason, first.Rule
 	case would == n:
-		v.Would, v.Reason, v.Rule = protocols.Refuse, reason.DICOMNoContext, first.Rule
+		v.Would, v.Reason, v.Rule = protocols.Refuse, none, first.Rule
 	default:
 		v.Would, v.Reason, v.Rule = protocols.Rewrite, first.Reason, first.Rule
 	}
 	v.Found = first.Found
-	if more := goes + would - 1; more > 0 {
-		v.Found.Append(" (+" + strconv.Itoa(more) + " more)")
+	switch more := len(classes) - 1; {
+	case more > 1:
+		v.Found.Append(" (+" + strconv.Itoa(more) + " more classes)")
+	case more == 1:
+		v.Found.Append(" (+1 more class)")
 	}
 }
 

@@ -52,7 +52,7 @@ func (t *turn) retitle() {
 		if v.Would == protocols.Allow {
 			v.Would, v.Reason = protocols.Rewrite, reason.PolicyRewrite
 			v.Found.Set("")
-			v.Found.AppendBytes(r.old)
+			v.Found.AppendBytes(r.told)
 		}
 	}
 }

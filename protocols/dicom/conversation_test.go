@@ -364,8 +364,39 @@ func TestContextsAreStrippedAndComeBackRejected(t *testing.T) { // D14
 		t.Errorf("the device was answered %v", ac.Contexts)
 	}
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ rewrite dicom.transfer-syntax", "C-STORE-RQ allow")
-	if found := p.Verdicts[0].Found.String(); !strings.HasPrefix(found, "Verification") || !strings.HasSuffix(found, " (+1 more)") {
+	if found := p.Verdicts[0].Found.String(); !strings.HasPrefix(found, "Verification") || !strings.HasSuffix(found, " (+1 more class)") {
 		t.Errorf("found %q", found)
+	}
+}
+
+// Toolkits propose a class once for each transfer syntax: what a record counts is classes.
+func TestStrippedClassesAreCountedOnce(t *testing.T) { // D14
+	const mr, cr, longest = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.14.1"
+	for _, c := range []struct {
+		classes []string
+		want    string
+	}{
+		{[]string{mr}, "MR Image Storage"},
+		{[]string{mr, mr}, "MR Image Storage"},
+		{[]string{mr, mr, cr, mr, cr}, "MR Image Storage (+1 more class)"},
+		{[]string{mr, cr, mr, longest}, "MR Image Storage (+2 more classes)"},
+		{[]string{longest, cr, mr}, "Intravascular Optical Coherence Tomography Image Storage - For Presentation (+2 more classes)"},
+	} {
+		items := [][]byte{testApplication(), testContextRQ(1, uidCT, uidExplicit)}
+		for i, class := range c.classes {
+			items = append(items, testContextRQ(byte(3+2*i), class, uidImplicit))
+		}
+		rules := func() *script {
+			return &script{context: func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+				if pc.ID != 1 {
+					v.Refuse(reason.DICOMAbstractSyntax, "the rule")
+				}
+			}}
+		}
+		p := playEveryWay(t, Config{}, rules, near(testRQ(append(items, testUser(testMaxLength(16384)))...)))
+		if found := p.Verdicts[0].Found.String(); found != c.want {
+			t.Errorf("found %q, want %q", found, c.want)
+		}
 	}
 }
 
@@ -394,24 +425,35 @@ func TestStrippedContextsAreRecordedBesideARename(t *testing.T) { // D14
 func pduLen(b []byte) int { _, n, _ := ParsePDUHeader(b); return int(n) }
 
 func TestNoContextLeftIsRejectedWithoutDialling(t *testing.T) { // D14
-	for name, rules := range map[string]func() *script{
-		"abstract syntaxes": func() *script {
-			return &script{context: func(_ *PresentationContext, _ []bool, v *protocols.Verdict) {
+	for _, c := range []struct {
+		name    string
+		context func(pc *PresentationContext, keep []bool, v *protocols.Verdict)
+		want    reason.Code
+	}{
+		{"abstract syntaxes", func(_ *PresentationContext, _ []bool, v *protocols.Verdict) {
+			v.Refuse(reason.DICOMAbstractSyntax, "the rule")
+		}, reason.DICOMNoContext},
+		{"transfer syntaxes", func(_ *PresentationContext, keep []bool, v *protocols.Verdict) {
+			v.Rule = "the rule"
+			clear(keep)
+		}, reason.DICOMTransferSyntax},
+		{"roles", func(_ *PresentationContext, _ []bool, v *protocols.Verdict) {
+			v.Refuse(reason.DICOMRole, "the rule")
+		}, reason.DICOMRole},
+		{"this and that: of a class that nothing allows there is most to say", func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+			if pc.ID == ctxFind {
 				v.Refuse(reason.DICOMAbstractSyntax, "the rule")
-			}}
-		},
-		"transfer syntaxes": func() *script {
-			return &script{context: func(_ *PresentationContext, keep []bool, v *protocols.Verdict) {
-				v.Rule = "the rule"
-				clear(keep)
-			}}
-		},
+				return
+			}
+			v.Refuse(reason.DICOMRole, "another")
+		}, reason.DICOMNoContext},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
+			rules := func() *script { return &script{context: c.context} }
 			p := playEveryWay(t, Config{}, rules, near(requestPDU()))
 			wantToward(t, p, protocols.Far)
 			wantToward(t, p, protocols.Near, AppendRJ(nil, reason.RJ{Result: 1, Source: 1, Reason: 1}))
-			if last := p.Verdicts[len(p.Verdicts)-1]; len(p.Verdicts) != 1 || last.Reason != reason.DICOMNoContext || last.Rule != "the rule" {
+			if last := p.Verdicts[len(p.Verdicts)-1]; len(p.Verdicts) != 1 || last.Reason != c.want || last.Rule != "the rule" {
 				t.Errorf("%v", verdicts(p))
 			}
 		})

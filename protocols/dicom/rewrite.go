@@ -25,12 +25,12 @@ type retitler struct {
 	from  protocols.Side
 	out   []byte
 	found bool   // a title was replaced
-	old   []byte // the first one that was
+	told  []byte // the first one that was, and as what: "PACS as PACS2"
 }
 
 // reset prepares r for another message. It keeps the memory it has.
 func (r *retitler) reset(rules Rules, from protocols.Side) {
-	*r = retitler{rules: rules, from: from, out: r.out[:0], old: r.old[:0]}
+	*r = retitler{rules: rules, from: from, out: r.out[:0], told: r.told[:0]}
 }
 
 // title appends what stands for an AE title, trimmed, and tells whether it is another one.
@@ -43,7 +43,7 @@ func (r *retitler) title(t []byte) bool {
 		return false
 	}
 	if !r.found {
-		r.old = append(r.old, t...)
+		r.told = append(append(append(r.told, t...), " as "...), with...)
 	}
 	r.found = true
 	r.out = append(r.out, with[:min(len(with), maxTitle)]...)

@@ -270,7 +270,7 @@ func TestMessagesAreRetitled(t *testing.T) {
 				if got := verdicts(p)[len(p.Verdicts)-2]; got != c.last {
 					t.Errorf("%s: %v, want %s", what, verdicts(p), c.last)
 				}
-				if v := p.Verdicts[len(p.Verdicts)-2]; v.Action == protocols.Rewrite && v.Found.String() != "PACS" && v.Found.String() != "WS1" {
+				if v := p.Verdicts[len(p.Verdicts)-2]; v.Action == protocols.Rewrite && v.Found.String() != "PACS as ARCHIVE2" && v.Found.String() != "WS1 as "+renamed["WS1"] {
 					t.Errorf("found %q", v.Found.String())
 				}
 				wellFormed(t, p.Toward[from.Other()])

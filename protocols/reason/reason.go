@@ -26,6 +26,9 @@ type Info struct {
 	HTTP   int    // HTTP status; 0 where none
 }
 
+// Refuses tells whether what is recorded for the reason was kept from passing, or would have been.
+func (i Info) Refuses() bool { return i.Code != PolicyRewrite }
+
 // RJ is the result, source and reason of an A-ASSOCIATE-RJ.
 type RJ struct{ Result, Source, Reason uint8 }
 

@@ -54,6 +54,9 @@ func render() []byte {
 // wire lists the answers of a code.
 func wire(i Info) string {
 	var all []string
+	if !i.Refuses() {
+		return "nothing: it passed"
+	}
 	if i.RJ != (RJ{}) {
 		all = append(all, fmt.Sprintf("A-ASSOCIATE-RJ %d/%d/%d", i.RJ.Result, i.RJ.Source, i.RJ.Reason))
 	}
@@ -92,6 +95,18 @@ func TestRowsAreComplete(t *testing.T) {
 		if i.RJ.Result == 2 && !i.Transient || i.RJ.Result == 1 && i.Transient && i.Code != SessionRevoked {
 			t.Errorf("%s: Transient %v does not agree with A-ASSOCIATE-RJ result %d", i.Code, i.Transient, i.RJ.Result)
 		}
+	}
+}
+
+// What passed is answered by its receiver, not by us.
+func TestWhatPassesHasNoAnswer(t *testing.T) {
+	for _, i := range All() {
+		if !i.Refuses() && (i.RJ != RJ{} || i.Abort != Abort{} || i.Status != 0 || i.ERR != "" || i.HTTP != 0) {
+			t.Errorf("%s refuses nothing and has an answer: %+v", i.Code, i)
+		}
+	}
+	if Lookup(PolicyRewrite).Refuses() || !Lookup(PolicyDenied).Refuses() {
+		t.Error("a rewrite refuses, or a denial does not")
 	}
 }
 
