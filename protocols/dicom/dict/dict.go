@@ -50,6 +50,11 @@ func init() {
 			index(fold(e.name+" (Retired)"), e)
 		}
 	}
+	for _, e := range byUID {
+		if e.retired && byName[fold(e.name)] != e {
+			e.name += " (Retired)"
+		}
+	}
 }
 
 // index makes e known by a folded name. Some names were given again after a class was retired:
@@ -62,7 +67,8 @@ func index(folded string, e *entry) {
 
 func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// Name returns the standard's name of a UID, "" for one that the standard does not define.
+// Name returns the standard's name of a UID, "" for one that the standard does not define. A retired
+// one whose name was given again has "(Retired)" behind it.
 func Name(uid string) string {
 	if e := byUID[uid]; e != nil {
 		return e.name

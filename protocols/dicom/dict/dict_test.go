@@ -73,6 +73,9 @@ func TestEveryEntryIsFoundByItsNameAndKeyword(t *testing.T) {
 				t.Errorf("UID(%q) = %s, want %s", name, got, uid)
 			}
 		}
+		if back, _ := UID(Name(uid)); back != uid {
+			t.Errorf("the name of %s, %q, is that of %s", uid, Name(uid), back)
+		}
 		if strings.TrimSpace(e.name) != e.name || e.name == "" {
 			t.Errorf("%s has the name %q", uid, e.name)
 		}

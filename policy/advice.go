@@ -1,0 +1,172 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cordon/policy/file"
+	"cordon/protocols"
+	"cordon/protocols/dicom"
+	"cordon/protocols/dicom/dict"
+)
+
+// Wanted is what a DICOM unit asked for that no rule allowed, as its record has it.
+type Wanted struct {
+	Class string // SOP class UID
+	Unit  string // "N-DELETE-RQ"; of "A-ASSOCIATE-RQ" nothing but the class is known
+	// Accepts says that the side sent it that accepted the association.
+	Accepts bool
+}
+
+func (w Wanted) from() protocols.Side {
+	if w.Accepts {
+		return protocols.Far
+	}
+	return protocols.Near
+}
+
+// field is the Command Field of what was asked for; 0 where the class was only proposed.
+func (w Wanted) field() uint16 {
+	switch name := strings.TrimSuffix(w.Unit, "-RQ"); name {
+	case "C-STORE":
+		return dicom.CStoreRQ
+	case "C-FIND":
+		return dicom.CFindRQ
+	case "C-MOVE":
+		return dicom.CMoveRQ
+	case "C-GET":
+		return dicom.CGetRQ
+	case "C-ECHO":
+		return dicom.CEchoRQ
+	default:
+		return normalizedFields[name]
+	}
+}
+
+// services are the entries of allow for whole services, and what each lets through.
+var services = sync.OnceValue(func() (all []serviceEntry) {
+	yes := file.Bool{Value: true}
+	for _, v := range []struct {
+		entry string
+		verb  file.Verb
+	}{
+		{"echo", file.Verb{Name: "echo"}},
+		{"commit", file.Verb{Name: "commit"}},
+		{"commit: reports", file.Verb{Name: "commit", Word: file.Reports}},
+		{"mpps", file.Verb{Name: "mpps"}},
+		{"mpps: {retrieve: true}", file.Verb{Name: "mpps", Retrieve: yes}},
+		{"mpps: {notify: true}", file.Verb{Name: "mpps", Notify: yes}},
+		{"print", file.Verb{Name: "print"}},
+	} {
+		f := &flowFile{Flow: &Flow{}}
+		dicomVerbs[v.verb.Name](&compiler{Problems: new(file.Problems)}, f, &v.verb, "")
+		all = append(all, serviceEntry{v.entry, &f.dicom})
+	}
+	return all
+})
+
+type serviceEntry struct {
+	entry string
+	rules *dicomRules
+}
+
+// has tells whether a rule lets pass what is wanted, or could: what a record does not say, such as
+// the type of an action, is not asked.
+func (r *dicomRules) has(w Wanted) bool {
+	cl, field := r.class(w.Class), w.field()
+	if cl == nil {
+		return false
+	}
+	wanted := func(op operation) bool { return field == 0 || op.from == w.from() && op.field == field }
+	if slices.ContainsFunc(cl.operations, wanted) {
+		return true
+	}
+	for _, operations := range cl.members {
+		if slices.ContainsFunc(operations, wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+// Entry is what allow says to let pass what is wanted: "find: {model: Modality Worklist}"; "" where
+// it cannot say that.
+func (w Wanted) Entry() string {
+	for _, s := range services() {
+		if s.rules.has(w) {
+			return s.entry
+		}
+	}
+	name, field := quoted(w.Class), w.field()
+	if known := dict.Name(w.Class); dict.IsStorage(w.Class) || known == "" {
+		switch {
+		case w.Accepts && field == dicom.CStoreRQ:
+			return "get: {returns: [" + name + "]}"
+		case !w.Accepts && (field == dicom.CStoreRQ || field == 0):
+			return "store: [" + name + "]"
+		}
+		if known != "" {
+			return ""
+		}
+	}
+	for i := range models {
+		m := &models[i]
+		for _, r := range []struct {
+			retrieval
+			entry string
+		}{{finding, "find: {model: %s}"}, {moving, "move: {model: %s, to: self}"}, {getting, "get: {model: %s}"}} {
+			if r.of(m) == w.Class && !w.Accepts && (field == r.field || field == 0) {
+				return fmt.Sprintf(r.entry, m.name)
+			}
+		}
+	}
+	return w.normalized(name)
+}
+
+// normalized is the entry for a service that has no verb of its own. Event reports come from who
+// accepted the association, all else from who requested it.
+func (w Wanted) normalized(name string) string {
+	operations := strings.TrimSuffix(w.Unit, "-RQ")
+	switch {
+	case strings.Contains(name, "Query") || strings.HasSuffix(name, " - FIND") || strings.HasSuffix(name, " - MOVE") || strings.HasSuffix(name, " - GET"):
+		return "" // none of those that find, move and get know, and no service of N-operations
+	case w.field() == 0 && !w.Accepts:
+		operations = "…"
+	case normalizedFields[operations] == 0 || w.Accepts != (w.field() == dicom.NEventRQ):
+		return ""
+	}
+	return "normalized: {class: " + name + ", operations: [" + operations + "]}"
+}
+
+// quoted names a SOP class as YAML has it.
+func quoted(uid string) string {
+	if name := dict.Name(uid); name != "" {
+		return name
+	}
+	return strconv.Quote(uid)
+}
+
+// Allows tells whether the flow lets pass what is wanted, as far as a record says what it is.
+func (f *Flow) Allows(w Wanted) bool { return f.Protocol == DICOM && f.dicom.has(w) }
+
+// Roles are those that whoever connects may have for a SOP class.
+func (f *Flow) Roles(class string) (scu, scp bool) {
+	if cl := f.dicom.class(class); f.Protocol == DICOM && cl != nil {
+		return cl.scu, cl.scp
+	}
+	return false, false
+}
+
+// Elsewhere finds another flow of the device, in the same direction, that lets pass what is wanted;
+// nil when there is none.
+func (p *Policy) Elsewhere(f *Flow, w Wanted) *Flow {
+	for _, o := range p.Flows {
+		if o.Device == f.Device && o != f && o.FromServer == f.FromServer && o.Allows(w) {
+			return o
+		}
+	}
+	return nil
+}
