@@ -41,6 +41,8 @@ type Refusal struct {
 	Found   string      `json:"found,omitempty"`
 	// Passed says that the mode let the unit pass all the same.
 	Passed bool `json:"passed,omitempty"`
+	// Do says what would allow the unit, with the rule's file and line. It is made when it is asked for.
+	Do string `json:"do,omitempty"`
 }
 
 // accounts holds an account per flow, and one per device for what was refused before a flow was

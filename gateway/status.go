@@ -106,7 +106,7 @@ func (g *Gateway) Status() Status {
 		if f == nil && a.lastSeen.Load() == 0 {
 			continue // a flow of an earlier policy that never said anything
 		}
-		st.Flows = append(st.Flows, a.status(f))
+		st.Flows = append(st.Flows, a.status(p, f))
 	}
 	for _, t := range g.tunnels.states() {
 		st.Tunnels = append(st.Tunnels, TunnelStatus{t.Name, t.Up, t.Problem, timeOrNil(t.NotAfter)})
@@ -119,14 +119,14 @@ func (g *Gateway) Status() Status {
 	return st
 }
 
-// status describes an account; f is its flow in the policy in force, nil when it has none.
-func (a *account) status(f *policy.Flow) FlowStatus {
+// status describes an account; f is its flow in p, the policy in force, nil when it has none.
+func (a *account) status(p *policy.Policy, f *policy.Flow) FlowStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	st := FlowStatus{
 		Device: a.device, Flow: a.flow, State: FlowSilent, Sessions: a.sessions.Load(), Refused: a.refused,
 		LastSeen: unixOrNil(a.lastSeen.Load()), LastGood: unixOrNil(a.lastGood.Load()),
-		LastRefusal: a.lastRefusal, Narrowed: a.narrowed, Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
+		LastRefusal: advised(p, a.device, a.flow, a.lastRefusal), Narrowed: advised(p, a.device, a.flow, a.narrowed), Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
 	}
 	if f != nil {
 		st.Protocol, st.Mode, st.Upstream = string(f.Protocol), f.Mode.String(), f.To.Name
@@ -134,7 +134,7 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 			st.From = f.From.Name
 		}
 	}
-	r := a.lastRefusal
+	r := st.LastRefusal
 	refused := r != nil && (st.LastGood == nil || r.Time.After(*st.LastGood) || time.Since(r.Time) < remembered)
 	if r != nil {
 		st.Meaning = reason.Lookup(r.Reason).Meaning
@@ -148,9 +148,9 @@ func (a *account) status(f *policy.Flow) FlowStatus {
 			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
 		}
 	case refused && r.Passed:
-		st.State, st.Do = FlowWouldRefuse, r.Remedy()
+		st.State, st.Do = FlowWouldRefuse, r.Do
 	case refused:
-		st.State, st.Do = FlowRefusing, r.Remedy()
+		st.State, st.Do = FlowRefusing, r.Do
 	case st.LastSeen != nil:
 		st.State = FlowOK
 	}

@@ -339,7 +339,7 @@ func TestNarrowedAssociationIsOneRecord(t *testing.T) {
 			t.Errorf("status says %+v", f)
 			continue
 		}
-		if do := f.Narrowed.Remedy(); !strings.Contains(do, "store: [MR Image Storage]") || !strings.Contains(do, "devices/ct-1.yaml") {
+		if do := f.Narrowed.Do; !strings.Contains(do, "store: [MR Image Storage]") || !strings.Contains(do, "devices/ct-1.yaml") {
 			t.Errorf("remedy %q", do)
 		}
 	}

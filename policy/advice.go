@@ -163,8 +163,8 @@ func (f *Flow) Roles(class string) (scu, scp bool) {
 // Elsewhere finds another flow of the device, in the same direction, that lets pass what is wanted;
 // nil when there is none.
 func (p *Policy) Elsewhere(f *Flow, w Wanted) *Flow {
-	for _, o := range p.Flows {
-		if o.Device == f.Device && o != f && o.FromServer == f.FromServer && o.Allows(w) {
+	for _, o := range p.FlowsOf(f.Device) {
+		if o != f && o.FromServer == f.FromServer && o.Allows(w) {
 			return o
 		}
 	}

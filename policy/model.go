@@ -16,7 +16,9 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"cordon/policy/quirks"
@@ -43,6 +45,17 @@ func (p *Policy) Device(name string) *Device { return p.devices[name] }
 
 // Flow returns a flow by its ID, "device/flow"; nil when there is none.
 func (p *Policy) Flow(id string) *Flow { return p.flows[id] }
+
+// FlowsOf returns the flows of a device, by name.
+func (p *Policy) FlowsOf(d *Device) []*Flow {
+	by := func(f *Flow, name string) int { return cmp.Compare(f.Device.Name, name) }
+	first, _ := slices.BinarySearchFunc(p.Flows, d.Name, by)
+	last := first
+	for last < len(p.Flows) && p.Flows[last].Device.Name == d.Name {
+		last++
+	}
+	return p.Flows[first:last]
+}
 
 // Box is what cordon.yaml says about this gateway itself.
 type Box struct {

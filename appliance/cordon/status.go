@@ -113,7 +113,7 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 			}
 			out.Printf("\n%s %s/%s: %s ago Cordon %s presentation contexts of an association, session %s: %s\n",
 				screen.Coloured("○", screen.Yellow), f.Device, f.Flow, screen.Age(now.Sub(n.Time)), verb, n.Session, n.Found)
-			out.Printf("  if the device needs them: %s\n", n.Remedy())
+			out.Printf("  if the device needs them: %s\n", n.Do)
 		}
 	}
 	showLimits(out, st.Limits)

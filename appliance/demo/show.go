@@ -163,7 +163,11 @@ func (s *Show) line(r row, times int) {
 
 // fix prints what to do about a refusal, and the rule that decided.
 func (s *Show) fix(r row) {
-	words := strings.Fields(gateway.Remedy(reason.Code(r.code), r.found, r.rule))
+	from := "device"
+	if r.answer {
+		from = "server"
+	}
+	words := strings.Fields(gateway.Remedy(&gateway.Refusal{Unit: r.unit, From: from, Reason: reason.Code(r.code), Rule: r.rule, Found: r.found}))
 	text, indent := strings.Repeat(" ", unitAt)+"→ fix:", strings.Repeat(" ", unitAt+6)
 	for _, w := range words {
 		if utf8.RuneCountInString(text)+1+utf8.RuneCountInString(w) > width {

@@ -38,8 +38,7 @@ time      device      unit                                              verdict 
                       → fix: Have the device call the upstream by its AE title, or add was: {ae: ARCHIVE9} to
                              the upstream. (devices/ct-3.yaml:1:1 flows.archive.to)
 12:00:31  us-2        A-ASSOCIATE-RQ  Secondary Capture Image Storage…  would refuse  dicom.abstract-syntax
-                      → fix: Add the service of Secondary Capture Image Storage, and then some more to the
-                             flow's allow list.
+                      → fix: Add the SOP class to the flow's allow list if the device needs it.
 12:00:31  us-2        C-STORE-RQ  Secondary Capture Image Storage       would refuse  dicom.abstract-syntax
                       → fix: Add store: [Secondary Capture Image Storage] to the flow's allow list.
 12:00:32  a-device-…  ORU^R01  300 B                                    allow

@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"testing"
+
+	"cordon/protocols/reason"
+)
+
+// TestRemediesOfServices: what would allow a unit names the key of the flow, what was found, and
+// the rule's place.
+func TestRemediesOfServices(t *testing.T) {
+	for _, tt := range []struct {
+		code        reason.Code
+		found, want string
+	}{
+		{reason.DICOMRole, "CT Image Storage", "get, whose returns have CT Image Storage"},
+		{reason.DICOMQueryLevel, "IMAGE", "Add IMAGE to levels"},
+		{reason.DICOMQueryKey, "Patient's Name (0010,0010)", "Patient's Name (0010,0010)"},
+		{reason.DICOMQueryEverything, "", "everything: true"},
+		{reason.DICOMMoveDestination, "WS2", "Add WS2 to the flow's move"},
+		{reason.DICOMAction, "Printer SOP Class, type 2", "type 2"},
+		{reason.DICOMEvent, "Printer SOP Class, type 9", "type 9"},
+		{reason.DICOMGeometry, "RLE header", "tolerate: {geometry: true}"},
+	} {
+		got := Remedy(&Refusal{Reason: tt.code, Found: tt.found, From: "device", Rule: "devices/ct-1.yaml:9:7 flows.archive.allow[2]"})
+		if !strings.Contains(got, tt.want) || !strings.HasSuffix(got, "(devices/ct-1.yaml:9:7 flows.archive.allow[2])") {
+			t.Errorf("%s: %q, want %q in it", tt.code, got, tt.want)
+		}
+	}
+}
+
+// remedySite is a workstation with flows to two servers of the near end, and an archive that is a
+// device itself, as at a far end.
+const remedySite = `device: ct-1
+mode: enforce
+identify: {ip: 10.0.0.1}
+ae: {titles: [CT1], port: 104}
+flows:
+  archive: {to: pacs, allow: [echo, store: [CT Image Storage], find: {model: Study Root}, get: {returns: [MR Image Storage]}, commit]}
+  worklist: {to: ris, allow: [find: {model: Modality Worklist}, mpps]}
+  second: {to: pacs, listen: "127.0.0.1:11113", allow: [print]}
+---
+device: archive
+mode: enforce
+identify: {ip: 10.0.0.9}
+ae: {titles: [PACS]}
+flows:
+  returns: {to: ward, allow: [store: [CT Image Storage], commit]}
+  reports: {to: ris, allow: [commit: reports]}
+`
+
+// TestRemediesCanBePasted: what would allow a service is what allow says; where another flow has
+// it, the device may only call the wrong server.
+func TestRemediesCanBePasted(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.makePKI("pacs", "ris", "ct-1", "archive", "ward", "test")
+	writeSite(t, w.dir, map[string]string{
+		"cordon.yaml": fmt.Sprintf(returnCordon, "127.0.0.1:11112", "127.0.0.1:2762"),
+		"site.yaml": fmt.Sprintf(returnSite, "127.0.0.1:9") +
+			"  ward: {ae: CT1, address: \"127.0.0.1:9\", tunnel: mtls, server_name: ward.test}\n",
+		"devices/all.yaml": remedySite,
+	})
+	p, err := w.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		asked    = "A-ASSOCIATE-RQ"
+		mwl      = "Modality Worklist Information Model - FIND"
+		commit   = "Storage Commitment Push Model SOP Class"
+		mpps     = "Modality Performed Procedure Step SOP Class"
+		patients = "Patient Root Query/Retrieve Information Model - FIND"
+		waveform = "Ambulatory ECG Waveform Storage"
+	)
+	for _, tt := range []struct {
+		name, flow  string
+		from        string // "" for the device
+		code        reason.Code
+		unit, found string
+		want        string
+	}{
+		{"a class", "ct-1/archive", "", reason.DICOMNoContext, asked, "Computed Radiography Image Storage", "Add store: [Computed Radiography Image Storage] to the flow's allow list."},
+		{"two", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "Computed Radiography Image Storage (+1 more class)", "Add store: [Computed Radiography Image Storage] to the flow's allow list, and the other class if the device needs it."},
+		{"a few", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "Computed Radiography Image Storage (+7 more classes)", "Add store: [Computed Radiography Image Storage] to the flow's allow list, and what else the device needs of the other 7 classes."},
+		{"all that a toolkit knows", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, waveform + " (+61 more classes)",
+			"The device proposes 62 SOP classes that the flow does not allow, as toolkits that propose all they know do. If a user misses one: `cordon trace ct-1` lists them by name."},
+		{"of which it has none", "ct-1/worklist", "", reason.DICOMNoContext, asked, waveform + " (+61 more classes)",
+			"The flow allows none of the 62 SOP classes that the device proposes. If a user misses one: `cordon trace ct-1` lists them by name."},
+		{"a query", "ct-1/archive", "", reason.DICOMNoContext, asked, patients, "Add find: {model: Patient Root} to the flow's allow list."},
+		{"what another flow has", "ct-1/archive", "", reason.DICOMNoContext, asked, mwl,
+			"Flow worklist (to ris) has it, and is called RIS; the device called PACS or PACS2. Correct that on the device, or add find: {model: Modality Worklist} to the flow's allow list."},
+		{"and likewise", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, mpps, "Flow worklist (to ris) has it, and is called RIS; the device called PACS or PACS2. Correct that on the device, or add mpps to the flow's allow list."},
+		{"a flow to the same server", "ct-1/archive", "", reason.DICOMNoContext, asked, "Basic Grayscale Print Management Meta SOP Class",
+			"Flow second has it, and is heard on 127.0.0.1:11113; the device called 127.0.0.1:11112. Correct that on the device, or add print to the flow's allow list."},
+		{"an operation", "ct-1/worklist", "", reason.DICOMCommand, "N-DELETE-RQ", mpps, "Add normalized: {class: Modality Performed Procedure Step SOP Class, operations: [N-DELETE]} to the flow's allow list."},
+		{"a service without a verb", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, "Instance Availability Notification SOP Class", "Add normalized: {class: Instance Availability Notification SOP Class, operations: […]} to the flow's allow list."},
+		{"a private class", "ct-1/archive", "", reason.DICOMNoContext, asked, "1.2.840.113619.4.26", `Add store: ["1.2.840.113619.4.26"] to the flow's allow list.`},
+		{"a retired class whose name was given again", "ct-1/archive", "", reason.DICOMNoContext, asked, "Ultrasound Image Storage (Retired)", "Add store: [Ultrasound Image Storage (Retired)] to the flow's allow list."},
+		{"what no entry is for", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, "General Relevant Patient Information Query", "No entry of allow is for General Relevant Patient Information Query."},
+		{"no class at all", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, "not a UID", reason.Lookup(reason.DICOMAbstractSyntax).Do},
+		{"what was added since", "ct-1/archive", "", reason.DICOMNoContext, asked, "CT Image Storage", "The flow has it by now: let the device try again."},
+		{"a server's request", "ct-1/archive", "server", reason.DICOMCommand, "N-ACTION-RQ", commit, "No entry of allow lets the server send N-ACTION-RQ here"},
+		{"an object outside of a get", "ct-1/archive", "server", reason.DICOMCommand, "C-STORE-RQ", "CT Image Storage", "Add get: {returns: [CT Image Storage]} to the flow's allow list."},
+		{"what a server brings", "ct-1/archive.return", "server", reason.DICOMNoContext, asked, "CT Image Storage", "Add store: [CT Image Storage] to the allow list of a flow with from: pacs, or the class to returns of the move of flow archive, if the device needs it."},
+
+		{"an archive reports, and may only ask", "archive/returns", "", reason.DICOMRole, asked, commit, "Add commit: reports to the flow's allow list, if it is the device that reports; commit alone lets it ask."},
+		{"it reports without the role", "archive/reports", "", reason.DICOMRole, asked, commit, "Let the device propose the role of SCP for " + commit + ", since it reports; or set tolerate: {roles: true} in the flow."},
+		{"a server that comes back does so", "ct-1/archive.return", "server", reason.DICOMRole, asked, commit, "Let the server propose the role of SCP for " + commit + ", since it reports; or set tolerate: {roles: true} in flow archive."},
+		{"a device that may only retrieve sends", "ct-1/archive", "", reason.DICOMRole, asked, "MR Image Storage", "Add store: [MR Image Storage] to the flow's allow list if the device sends such objects"},
+		{"a device that may only send retrieves", "ct-1/archive", "", reason.DICOMRole, asked, "CT Image Storage", "Add get, whose returns have CT Image Storage"},
+
+		{"the title of a server of another flow", "ct-1/archive", "", reason.DICOMCalledAE, asked, "RIS", "Flow worklist (to ris) is called RIS, and is heard on 127.0.0.1:11112"},
+		{"of a server without a flow", "ct-1/archive", "", reason.DICOMCalledAE, asked, "ATTIC2", "Give the device a flow with to: attic, if it needs it"},
+		{"of none", "ct-1/archive", "", reason.DICOMCalledAE, asked, "NOBODY", "add was: {ae: NOBODY} to the upstream"},
+		{"a flow that is gone", "ct-1/gone", "", reason.DICOMNoContext, asked, mwl, "Add find: {model: Modality Worklist} to the flow's allow list."},
+	} {
+		device, flow, _ := strings.Cut(tt.flow, "/")
+		r := &Refusal{From: cmp.Or(tt.from, "device"), Unit: tt.unit, Reason: tt.code, Found: tt.found}
+		if got := advised(p, device, flow, r).Do; got != tt.want && (strings.HasSuffix(tt.want, ".") || !strings.Contains(got, tt.want)) {
+			t.Errorf("%s:\n %s, want\n %s", tt.name, got, tt.want)
+		}
+	}
+}
