@@ -61,7 +61,7 @@ type Gateway struct {
 	listeners map[string]*listener // by address
 	sessions  map[*session]struct{}
 	draining  bool
-	empty     *sync.Cond     // broadcast when a session ends
+	empty     *sync.Cond // broadcast when a session ends
 	holders   map[string]*holder
 
 	reloading sync.Mutex

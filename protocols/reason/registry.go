@@ -252,7 +252,7 @@ var registry = []Info{
 	{Code: DICOMStatus, Meaning: "A response carries a status that its operation does not have.",
 		Do: "Report it to the maker of the software that sent it.", Abort: abortValue},
 	{Code: DICOMRole, Meaning: "A side proposed a role, SCU or SCP, that the flow does not allow for the SOP class, or sent a request that only the other role sends.",
-		Do: "Let the side that opens the association propose the role (SCP/SCU role selection), as C-GET needs it; or report it to the maker of the software that sent it.",
+		Do: "Let the side that opens the association propose the role (SCP/SCU role selection), as C-GET needs it; where its software cannot, tolerate: {roles: true} lets it pass what the flow allows.",
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized},
 	{Code: DICOMWindow, Meaning: "A request came while as many as were negotiated (asynchronous operations window) still waited for their responses.", Transient: true,
 		Do:    "Let the device wait for each response, or negotiate a larger window.",
