@@ -51,9 +51,9 @@ func (v *Verdict) Refuse(code reason.Code, rule string) {
 func (v *Verdict) Refused() bool { return v.Action == Refuse }
 
 // Label is a short printable text held by value, so that verdicts need no allocation. What does
-// not fit is cut and what is not printable ASCII becomes '?', so that a label can stand on a
-// terminal and in a log as it is. The longest name of a SOP class, with the number of others beside
-// it, fits.
+// not fit is cut, and ends with "..." then, so that nobody takes a part for the whole. What is not
+// printable ASCII becomes '?', so that a label can stand on a terminal and in a log as it is. The
+// longest name of a SOP class, with the number of others beside it, fits.
 type Label struct {
 	n uint8
 	b [95]byte
@@ -64,19 +64,35 @@ func (l *Label) Set(s string) { l.n = 0; l.Append(s) }
 
 // Append adds s to l.
 func (l *Label) Append(s string) {
-	for i := 0; i < len(s) && int(l.n) < len(l.b); i++ {
-		l.b[l.n] = printable(s[i])
-		l.n++
+	for i := 0; i < len(s); i++ {
+		if !l.add(s[i]) {
+			return
+		}
 	}
 }
 
 // AppendBytes adds b to l.
 func (l *Label) AppendBytes(b []byte) {
-	for i := 0; i < len(b) && int(l.n) < len(l.b); i++ {
-		l.b[l.n] = printable(b[i])
-		l.n++
+	for i := 0; i < len(b); i++ {
+		if !l.add(b[i]) {
+			return
+		}
 	}
 }
+
+// add puts one byte at the end. Where there is no room for it the text is cut.
+func (l *Label) add(c byte) bool {
+	if int(l.n) == len(l.b) {
+		copy(l.b[len(l.b)-len(cut):], cut)
+		return false
+	}
+	l.b[l.n] = printable(c)
+	l.n++
+	return true
+}
+
+// cut is the end of a text that did not fit.
+const cut = "..."
 
 // Bytes returns the text; it aliases l.
 func (l *Label) Bytes() []byte { return l.b[:l.n] }
