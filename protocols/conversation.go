@@ -44,6 +44,13 @@ type Conversation interface {
 	Tell(e Event, p *Plan)
 }
 
+// Interrupter is a conversation that knows what an orderly end is.
+type Interrupter interface {
+	// Interrupts tells whether an event that was not told yet ends the session otherwise than in
+	// order, and how many requests never get their answers then.
+	Interrupts(e Event) (unanswered int, yes bool)
+}
+
 // EventKind says what a conversation is told.
 type EventKind uint8
 

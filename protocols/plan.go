@@ -28,12 +28,13 @@ type Plan struct {
 	near    Closing
 	far     Closing
 	partial bool
+	taken   bool
 }
 
 // Reset empties p and keeps its memory.
 func (p *Plan) Reset() {
 	p.ops, p.made, p.records = p.ops[:0], p.made[:0], p.records[:0]
-	p.need, p.timer, p.near, p.far, p.partial = 0, NoTimer, Open, Open, false
+	p.need, p.timer, p.near, p.far, p.partial, p.taken = 0, NoTimer, Open, Open, false, false
 }
 
 // Pass forwards the next k bytes to the other side. Where k reaches beyond the window, the rest
@@ -80,6 +81,14 @@ func (p *Plan) Partial() { p.partial = true }
 
 // IsPartial tells whether Partial was called.
 func (p *Plan) IsPartial() bool { return p.partial }
+
+// Taken says that the end that was dialled took what the other one sent: it accepted an
+// association, answered a request without a failure, acknowledged a message. That something passed
+// tells nothing about that.
+func (p *Plan) Taken() { p.taken = true }
+
+// IsTaken tells whether Taken was called.
+func (p *Plan) IsTaken() bool { return p.taken }
 
 // Record reports a verdict. It is copied.
 func (p *Plan) Record(v *Verdict) { p.records = append(p.records, *v) }

@@ -22,6 +22,7 @@ type Played struct {
 	Held     [2]int     // bytes of each side left unsettled
 	Ending   [2]Closing // how each leg was ended
 	Timer    Timer      // the timer in force at the end
+	Taken    bool       // a plan said that the dialled end took what it was sent
 	Err      error      // the first error of Step; what follows it is not played
 }
 
@@ -147,6 +148,7 @@ func (pl *player) adopt(from Side) {
 		pl.todo[from] = append(pl.todo[from], step{near: near, far: far})
 	}
 	pl.out.Verdicts = append(pl.out.Verdicts, pl.plan.Records()...)
+	pl.out.Taken = pl.out.Taken || pl.plan.IsTaken()
 	if _, t := pl.plan.Waiting(); t != NoTimer {
 		pl.out.Timer = t
 	}

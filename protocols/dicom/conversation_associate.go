@@ -17,6 +17,7 @@ type setup struct {
 	narrow Narrowing
 	offer  *Offer
 	far    uint32 // longest P-DATA-TF PDU that Far is told it may send
+	would  bool   // enforce would have refused the request
 	made   []byte
 }
 
@@ -50,6 +51,7 @@ func (t *turn) associate(pdu []byte) error {
 	}
 	t.traceRequest(&v)
 	t.p.Record(&v)
+	su.would = v.Would == protocols.Refuse
 	su.far = LowerMaxLength(su.rq.User.MaxLength, c.cfg.MaxPDU)
 	su.made = su.rq.AppendNarrowed(su.made[:0], &su.narrow)
 	t.replace(pdu, su.made)
@@ -198,6 +200,9 @@ func (t *turn) accepted(pdu []byte) error {
 	t.replace(pdu, su.made)
 	t.traceAccepted(len(pdu))
 	c.issue(protocols.Near, Evt7)
+	if !su.would {
+		t.p.Taken()
+	}
 	c.setup = nil
 	return nil
 }
@@ -211,7 +216,7 @@ func (t *turn) rejected(pdu []byte) error {
 	var v protocols.Verdict
 	v.Reset(protocols.Far)
 	v.Unit.Set(TypeAssociateRJ.String())
-	v.Found.Set(DescribeRJ(rj))
+	v.Found.Set(BriefRJ(rj))
 	v.Reason, v.Bytes, v.Settled = reason.DICOMPeerRejected, int64(len(pdu)), true
 	t.p.Record(&v)
 	t.pass(len(pdu))

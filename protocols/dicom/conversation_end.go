@@ -1,6 +1,8 @@
 package dicom
 
 import (
+	"strconv"
+
 	"cordon/protocols"
 	"cordon/protocols/reason"
 )
@@ -52,6 +54,7 @@ func (t *turn) releaseRP(pdu []byte) error {
 func (t *turn) aborted(pdu []byte) {
 	c, to := t.c, t.from.Other()
 	c.cut(t.p, reason.SessionCut)
+	t.recordAbort(pdu)
 	t.drop(t.s.parsed)
 	t.s.forget()
 	if c.alive(to) {
@@ -82,6 +85,47 @@ func (c *Conversation) after(from protocols.Side, win []byte, p *protocols.Plan)
 	}
 }
 
+// recordAbort records who aborted the association and what that left unanswered.
+func (t *turn) recordAbort(pdu []byte) {
+	var v protocols.Verdict
+	v.Reset(t.from)
+	v.Unit.Set(TypeAbort.String())
+	v.Reason, v.Bytes, v.Settled = reason.SessionCut, int64(len(pdu)), true
+	switch n := t.c.unanswered(); {
+	case n == 1:
+		v.Found.Set("1 request unanswered; ")
+	case n > 1:
+		v.Found.Set(strconv.Itoa(n) + " requests unanswered; ")
+	}
+	if a, err := ParseAbort(pdu); err == nil {
+		v.Found.Append(DescribeAbort(a))
+	}
+	t.p.Record(&v)
+}
+
+// unanswered counts the requests that were passed on and wait for their final responses.
+func (c *Conversation) unanswered() int {
+	return len(c.sent[protocols.Near].requests) + len(c.sent[protocols.Far].requests)
+}
+
+// Interrupts implements [protocols.Interrupter]. An association ends in order by a release, a
+// rejection or an abort.
+func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) {
+	switch e.Kind {
+	case protocols.Closed:
+		return c.unanswered(), !c.over && !c.lastWord(e)
+	case protocols.Lost, protocols.Overflow, protocols.Revoked:
+		return c.unanswered(), !c.over
+	}
+	return 0, false
+}
+
+// lastWord tells whether a side closes behind its release request: it has said its last word, which
+// the other side is to answer (G2).
+func (c *Conversation) lastWord(e protocols.Event) bool {
+	return e.Kind == protocols.Closed && c.state[e.Side] == Sta8
+}
+
 // Tell implements [protocols.Conversation].
 func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 	if c.over {
@@ -98,8 +142,8 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 			c.draining = reason.SessionShutdown
 		}
 	case protocols.Closed, protocols.Lost:
-		if e.Kind == protocols.Closed && c.state[e.Side] == Sta8 {
-			return // it has said its last word, which the other side is to answer (G2)
+		if c.lastWord(e) {
+			return
 		}
 		c.state[e.Side] = Sta1 // AA-4: nothing can be said to it
 		c.abort(p, reason.SessionCut)

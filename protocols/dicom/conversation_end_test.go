@@ -143,7 +143,81 @@ func TestAbortLeavesWhatWasHeldBehind(t *testing.T) { // D17
 	msg := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, false, image(goodInstance, 2)[:30]))
 	p := playEveryWay(t, Config{}, checked, established(near(msg, abortPDU(0, 0)))...)
 	wantToward(t, p, protocols.Far, requestPDU(), abortPDU(0, 0))
-	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow session.cut…")
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow session.cut…", "A-ABORT allow session.cut")
+}
+
+// An abort is a record of its own, which says who aborted and what was never answered.
+func TestAbortIsRecordedWithWhatItLeavesUnanswered(t *testing.T) {
+	whole := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 2)))
+	for found, chunks := range map[string][]protocols.Chunk{
+		"service-user": established(near(abortPDU(0, 0))),
+		"1 request unanswered; service-provider, reason-not-specified": established(near(whole), far(abortPDU(2, 0))),
+	} {
+		p := playEveryWay(t, Config{}, plain, chunks...)
+		last := p.Verdicts[len(p.Verdicts)-1]
+		if last.Unit.String() != "A-ABORT" || last.Reason != reason.SessionCut || last.Found.String() != found || last.From != chunks[len(chunks)-1].From {
+			t.Errorf("recorded %s %s by %v, found %q, want %q", last.Unit, last.Reason, last.From, last.Found, found)
+		}
+	}
+}
+
+// What ends an association otherwise than by a release, a rejection or an abort interrupts it.
+func TestWhatInterruptsAnAssociation(t *testing.T) {
+	whole := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 2)))
+	rq, rp := AppendReleaseRQ(nil), AppendReleaseRP(nil)
+	lost := protocols.Event{Kind: protocols.Lost, Side: protocols.Far}
+	for name, c := range map[string]struct {
+		chunks     []protocols.Chunk
+		event      protocols.Event
+		unanswered int
+		yes        bool
+	}{
+		"server lost while idle":             {established(), lost, 0, true},
+		"server lost with a request waiting": {established(near(whole)), lost, 1, true},
+		"device closes without a release":    {established(), protocols.Event{Kind: protocols.Closed}, 0, true},
+		"revoked":                            {established(near(whole)), protocols.Event{Kind: protocols.Revoked}, 1, true},
+		"closed after the release":           {established(near(rq), far(rp)), lost, 0, false},
+		"closed after an abort":              {established(far(abortPDU(0, 0))), lost, 0, false},
+		"shutdown":                           {established(near(whole)), protocols.Event{Kind: protocols.Shutdown}, 0, false},
+	} {
+		conv := New(Config{}, plain())
+		protocols.Play(conv, c.chunks...)
+		if n, yes := conv.Interrupts(c.event); n != c.unanswered || yes != c.yes {
+			t.Errorf("%s: %d unanswered, %v", name, n, yes)
+		}
+	}
+}
+
+// Only what the server accepts was taken: no request by itself, no rejection, no failure.
+func TestTakenIsWhatTheServerAccepts(t *testing.T) {
+	whole := pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, true, image(goodInstance, 2)))
+	answered := func(status uint16) []protocols.Chunk {
+		return established(near(whole), far(pdu(cmdPDV(ctxCT, storeRSP(1, status)))))
+	}
+	would := func() *script { // enforce would refuse all of it
+		return &script{command: func(_ *Command, v *protocols.Verdict) { v.Would, v.Reason = protocols.Refuse, reason.DICOMCommand }}
+	}
+	for name, c := range map[string]struct {
+		rules  func() *script
+		chunks []protocols.Chunk
+		steps  int // of the chunks, those before what is judged
+		want   bool
+	}{
+		"a request for an association":            {plain, []protocols.Chunk{near(requestPDU())}, 0, false},
+		"an association accepted":                 {plain, established(), 1, true},
+		"an association rejected":                 {plain, []protocols.Chunk{near(requestPDU()), far(AppendRJ(nil, reason.RJ{Result: 2, Source: 3, Reason: 1}))}, 1, false},
+		"an object sent":                          {plain, established(near(whole)), 2, false},
+		"an object stored":                        {plain, answered(0), 3, true},
+		"an object stored with a warning":         {plain, answered(0xB000), 3, true},
+		"an object that was not stored":           {plain, answered(0xA700), 3, false},
+		"an object that enforce would not let go": {would, answered(0), 3, false},
+	} {
+		conv := New(Config{}, c.rules())
+		protocols.Play(conv, c.chunks[:c.steps]...)
+		if p := protocols.Play(conv, c.chunks[c.steps:]...); p.Err != nil || p.Taken != c.want {
+			t.Errorf("%s: taken %v, %v", name, p.Taken, p.Err)
+		}
+	}
 }
 
 func TestEvents(t *testing.T) {

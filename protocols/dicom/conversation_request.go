@@ -12,6 +12,7 @@ type request struct {
 	id, field uint16
 	context   uint8
 	number    uint64 // counts all requests of its side
+	would     bool   // enforce would have refused it
 }
 
 // owed is a response of ours that waits until it may be sent.
@@ -104,12 +105,24 @@ func (t *turn) account(c *Command) {
 	case c.Field == CancelRQ:
 	case !c.Response():
 		t.s.asked++
-		t.s.requests = append(t.s.requests, request{c.MessageID, c.Field, c.ContextID, t.s.asked})
-	case KindOfStatus(c.Field, c.Status).Final():
-		r := &t.c.sent[t.from.Other()].requests
-		if i := t.c.sent[t.from.Other()].find(c.MessageID, c.Field&^responseBit, c.ContextID); i >= 0 {
-			*r = append((*r)[:i], (*r)[i+1:]...)
-		}
+		t.s.requests = append(t.s.requests, request{c.MessageID, c.Field, c.ContextID, t.s.asked, t.s.msg.verdict.Would == protocols.Refuse})
+	default:
+		t.answered(&t.c.sent[t.from.Other()], c)
+	}
+}
+
+// answered takes note of a response to a request of s.
+func (t *turn) answered(s *sender, c *Command) {
+	i := s.find(c.MessageID, c.Field&^responseBit, c.ContextID)
+	if i < 0 {
+		return
+	}
+	kind := KindOfStatus(c.Field, c.Status)
+	if t.from == protocols.Far && kind != StatusIsFailure && kind != StatusUnknown && !s.requests[i].would {
+		t.p.Taken()
+	}
+	if kind.Final() {
+		s.requests = append(s.requests[:i], s.requests[i+1:]...)
 	}
 }
 

@@ -236,6 +236,12 @@ func TestRejectReleaseAbort(t *testing.T) {
 	if b := AppendReleaseRP(nil); !bytes.Equal(b, []byte{6, 0, 0, 0, 0, 4, 0, 0, 0, 0}) || ParseReleaseRP(b) != nil {
 		t.Errorf("RELEASE-RP % x", b)
 	}
+	if got, ok := ParseBriefRJ(BriefRJ(rj)); !ok || got != rj {
+		t.Error(got, ok)
+	}
+	if got, ok := ParseBriefRJ("PACS9"); ok {
+		t.Error(got)
+	}
 	// What the standard does not define is the peer's answer all the same.
 	if got, err := ParseRJ([]byte{3, 9, 0, 0, 0, 4, 9, 8, 7, 6}); err != nil || got != (reason.RJ{Result: 8, Source: 7, Reason: 6}) {
 		t.Error(got, err)
@@ -248,6 +254,10 @@ func TestRejectReleaseAbort(t *testing.T) {
 		DescribeRJ(rj): "rejected-permanent, service-user, called-AE-title-not-recognized",
 		DescribeRJ(reason.RJ{Result: 2, Source: 3, Reason: 1}): "rejected-transient, service-provider (presentation), temporary-congestion",
 		DescribeRJ(reason.RJ{Result: 3, Source: 1, Reason: 9}): "undefined 3, service-user, undefined [1 9]",
+		BriefRJ(rj): "1/1/7 permanent: called-AE-title-not-recognized",
+		BriefRJ(reason.RJ{Result: 1, Source: 1, Reason: 2}): "1/1/2 permanent: application-context-name-not-supported",
+		BriefRJ(reason.RJ{Result: 2, Source: 3, Reason: 1}): "2/3/1 transient: temporary-congestion",
+		BriefRJ(reason.RJ{Result: 3, Source: 1, Reason: 9}): "3/1/9 undefined 3: undefined [1 9]",
 		DescribeAbort(abort):                              "service-provider, invalid-PDU-parameter-value",
 		DescribeAbort(reason.Abort{Source: 0, Reason: 2}): "service-user",
 		DescribeAbort(reason.Abort{Source: 2, Reason: 3}): "service-provider, undefined 3",

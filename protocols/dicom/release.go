@@ -2,6 +2,7 @@ package dicom
 
 import (
 	"fmt"
+	"strings"
 
 	"cordon/protocols/reason"
 )
@@ -78,6 +79,19 @@ func AppendRJ(dst []byte, rj reason.RJ) []byte {
 func DescribeRJ(rj reason.RJ) string {
 	return named(rejectResults, rj.Result) + ", " + named(rejectSources, rj.Source) + ", " +
 		named(rejectReasons, [2]uint8{rj.Source, rj.Reason})
+}
+
+// BriefRJ says an A-ASSOCIATE-RJ so that it fits a label: its numbers, which ParseBriefRJ reads
+// back, whether it is permanent, and its reason.
+func BriefRJ(rj reason.RJ) string {
+	kind := strings.TrimPrefix(named(rejectResults, rj.Result), "rejected-")
+	return fmt.Sprintf("%d/%d/%d %s: %s", rj.Result, rj.Source, rj.Reason, kind, named(rejectReasons, [2]uint8{rj.Source, rj.Reason}))
+}
+
+// ParseBriefRJ reads what BriefRJ wrote.
+func ParseBriefRJ(s string) (rj reason.RJ, ok bool) {
+	n, err := fmt.Sscanf(s, "%d/%d/%d ", &rj.Result, &rj.Source, &rj.Reason)
+	return rj, err == nil && n == 3
 }
 
 // ParseReleaseRQ reads a whole A-RELEASE-RQ PDU (PS3.8 §9.3.6).

@@ -218,7 +218,10 @@ func (c *Conversation) deviations(v *protocols.Verdict) {
 func (c *Conversation) expect(from protocols.Side, p *protocols.Plan) error {
 	m, l := &c.message, &c.legs[from]
 	state, then := expects(m)
-	if l.sent.wait(m, &c.verdict.Unit, state, then) {
+	if state == optional && from == protocols.Near && c.verdict.Would != protocols.Refuse {
+		p.Taken() // nobody promised to say more
+	}
+	if l.sent.wait(m, &c.verdict, state, then) {
 		return nil
 	}
 	var v protocols.Verdict
@@ -229,7 +232,7 @@ func (c *Conversation) expect(from protocols.Side, p *protocols.Plan) error {
 	}
 	p.Record(&v)
 	c.giveUp(from, p)
-	l.sent.wait(m, &c.verdict.Unit, state, then)
+	l.sent.wait(m, &c.verdict, state, then)
 	return nil
 }
 
@@ -298,12 +301,15 @@ func (c *Conversation) acknowledgment(from protocols.Side, block []byte, p *prot
 		return
 	}
 	if i >= 0 {
+		if from == protocols.Far && accepts(m.AckCode) && !sent.entries[i].would {
+			p.Taken()
+		}
 		sent.settle(i, m.AckCode)
 	}
 	if asks := string(m.AcceptAck); asks != "" && asks != never {
 		// An application acknowledgment may ask for a commit of its own, but many receivers
 		// merely repeat the MSH-15 of the message.
-		c.legs[from].sent.wait(m, &v.Unit, optional, nothing)
+		c.legs[from].sent.wait(m, v, optional, nothing)
 	}
 	v.Settled = true
 	p.Pass(len(block))
@@ -430,6 +436,9 @@ func appendCode(l *protocols.Label, code []byte) {
 	}
 	l.AppendBytes(code)
 }
+
+// accepts tells whether an acknowledgment with that code accepts its message (HL7 table 0008).
+func accepts(code []byte) bool { return string(code) == "AA" || string(code) == "CA" }
 
 // ackCode returns code as it stands in HL7 table 0008, or "?".
 func ackCode(code []byte) string {

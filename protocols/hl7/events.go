@@ -5,6 +5,20 @@ import (
 	"cordon/protocols/reason"
 )
 
+// Interrupts implements [protocols.Interrupter]. A link ends in order by a FIN between messages, or
+// behind one whose acknowledgment can still come.
+func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) {
+	near, far := &c.legs[protocols.Near].sent, &c.legs[protocols.Far].sent
+	unanswered = near.count[due] + near.count[later] + far.count[due] + far.count[later]
+	switch e.Kind {
+	case protocols.Lost, protocols.Overflow, protocols.Revoked:
+		return unanswered, !c.done
+	case protocols.Closed:
+		return unanswered, !c.done && (c.legs[e.Side].held > 0 || c.legs[e.Side.Other()].sent.pending())
+	}
+	return 0, false
+}
+
 // Tell reports what is not bytes. Nothing is ever acknowledged here (H18): a sender whose
 // connection closes without an acknowledgment sends again.
 func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {

@@ -37,6 +37,7 @@ type entry struct {
 	unit  protocols.Label
 	state waiting
 	then  waiting // the state after a commit accept, CA
+	would bool    // enforce would have refused it
 	reply int     // made: how many bytes of queue.replies
 }
 
@@ -50,12 +51,13 @@ type queue struct {
 
 // wait adds a message, and returns false when all places are taken by messages that are owed an
 // acknowledgment. A message that nobody waits for yields its place.
-func (q *queue) wait(m *Message, unit *protocols.Label, state, then waiting) bool {
+func (q *queue) wait(m *Message, v *protocols.Verdict, state, then waiting) bool {
 	if len(q.entries) == maxWaiting && !q.yield() {
 		return false
 	}
 	e := q.add(state)
-	e.id, e.unit, e.then = append(e.id[:0], m.ControlID...), *unit, then
+	e.id, e.unit, e.then = append(e.id[:0], m.ControlID...), v.Unit, then
+	e.would = v.Would == protocols.Refuse
 	return true
 }
 
