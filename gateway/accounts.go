@@ -18,12 +18,13 @@ type account struct {
 	counters     flowCounters
 	sessions     atomic.Int64
 	lastSeen     atomic.Int64 // unix nanoseconds
-	lastGood     atomic.Int64 // when a unit of whoever connects was last allowed and arrived whole
+	lastGood     atomic.Int64 // when the end that the flow connects to last took something
 
 	mu          sync.Mutex
 	refused     uint64
 	lastRefusal *Refusal
 	narrowed    *Refusal // the last association of which something was taken away
+	rejections  rejections
 	dialProblem string
 	dialReason  reason.Code
 	downSince   time.Time
@@ -95,14 +96,12 @@ func (a *accounts) sorted() []*account {
 func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.lastSeen.Store(now.UnixNano())
 	a.counters.count(v)
-	if v.Settled && v.From == protocols.Near && v.Would != protocols.Refuse {
-		a.lastGood.Store(now.UnixNano())
-	}
 	if v.Reason == "" {
 		return
 	}
 	narrowed := v.Would == protocols.Rewrite && v.Reason != reason.PolicyRewrite
-	if v.Would != protocols.Refuse && !narrowed {
+	rejected := v.Reason == reason.DICOMPeerRejected
+	if v.Would != protocols.Refuse && !narrowed && !rejected {
 		return
 	}
 	from := "device"
@@ -115,9 +114,15 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if narrowed {
+	switch {
+	case narrowed:
 		r.Passed = s.rules.Mode() != policy.Enforce
 		a.narrowed = r
+		return
+	case rejected:
+		r.Passed = false // it is the answer that passed, not what it rejects
+		a.counters.rejections.Inc()
+		a.rejections.add(r, time.Unix(0, a.lastGood.Load()))
 		return
 	}
 	a.refused++

@@ -38,7 +38,7 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 		for _, a := range g.latest(info.Code) {
 			r := advised(g.store.Current(), a.device, a.flow, a.last)
 			e.Recent = append(e.Recent, *r)
-			e.Remedy = append(e.Remedy, fmt.Sprintf("%s/%s: %s", a.device, a.flow, r.Do))
+			e.Remedy = append(e.Remedy, nameOf(a.device, a.flow)+": "+r.Do)
 		}
 		return e, nil
 	}
@@ -56,14 +56,26 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 	return e, nil
 }
 
+// nameOf names a flow, a device where no flow was chosen, or neither where nobody knows whose it was.
+func nameOf(device, flow string) string {
+	switch {
+	case device == "":
+		return "unknown device"
+	case flow == "":
+		return device
+	}
+	return device + "/" + flow
+}
+
 // flowRefusal is a refusal of a flow, or of a device where no flow was chosen.
 type flowRefusal struct {
 	device, flow string
 	last         *Refusal
 }
 
-// latest returns the last refusal for that reason of each flow. An account knows the flow's last
-// one, which may have another reason; the audit remembers those before it.
+// latest returns what last happened for that reason on each flow, a refusal or not: a session that
+// was cut has a reason too. An account knows the flow's last refusal, which may have another reason;
+// the audit remembers those before it.
 func (g *Gateway) latest(code reason.Code) (all []flowRefusal) {
 	at := map[[2]string]int{}
 	put := func(device, flow string, r *Refusal) {
@@ -78,15 +90,16 @@ func (g *Gateway) latest(code reason.Code) (all []flowRefusal) {
 		}
 	}
 	for _, r := range g.audit.Recent(math.MaxInt) {
-		narrowed := r.Would == protocols.Rewrite && code != reason.PolicyRewrite
-		if r.Reason == code && (r.Would == protocols.Refuse || narrowed) {
+		if r.Reason == code && code != reason.PolicyRewrite { // that one is in every association
 			put(r.Device, r.Flow, refusalOf(&r))
 		}
 	}
 	for _, a := range g.accounts.sorted() {
 		a.mu.Lock()
-		if r := a.lastRefusal; r != nil && r.Reason == code {
-			put(a.device, a.flow, r)
+		for _, r := range []*Refusal{a.lastRefusal, a.rejections.last} {
+			if r != nil && r.Reason == code {
+				put(a.device, a.flow, r)
+			}
 		}
 		a.mu.Unlock()
 	}
@@ -104,6 +117,6 @@ func refusalOf(r *audit.Record) *Refusal {
 	}
 	return &Refusal{
 		Time: r.Time, Session: r.Session, Peer: r.Peer, Unit: r.Unit.String(), From: from, Reason: r.Reason,
-		Rule: r.Rule, Found: r.Found.String(), Passed: r.Verdict != protocols.Refuse,
+		Rule: r.Rule, Found: r.Found.String(), Passed: r.Verdict != protocols.Refuse && r.Would != protocols.Allow,
 	}
 }

@@ -18,6 +18,7 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	dials    *prometheus.CounterVec
 	unread   *prometheus.CounterVec
+	rejected *prometheus.CounterVec
 	reloads  *prometheus.CounterVec
 }
 
@@ -35,9 +36,10 @@ func newMetrics(g *Gateway) *metrics {
 		bytes:    counter("unit_bytes_total", "Bytes of the units judged.", "device", "flow"),
 		dials:    counter("dial_failures_total", "Upstreams not reached.", "device", "flow"),
 		unread:   counter("connections_unread_total", "Connections closed before anything was read.", "listener", "reason"),
+		rejected: counter("peer_rejections_total", "Associations that the server itself rejected, or the device where a server connects.", "device", "flow"),
 		reloads:  counter("reloads_total", "Policy reloads.", "result"),
 	}
-	m.registry.MustRegister(m.units, m.refusals, m.bytes, m.dials, m.unread, m.reloads,
+	m.registry.MustRegister(m.units, m.refusals, m.bytes, m.dials, m.unread, m.rejected, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("sessions", "Sessions under way.", func() float64 { return float64(g.sessionCount()) }),
 		gauge("handshakes", "Connections whose peers have not proven yet who they are.", func() float64 { return float64(g.handshakes.count()) }),
@@ -58,6 +60,7 @@ type flowCounters struct {
 	allow, refuse, rewrite prometheus.Counter
 	bytes                  prometheus.Counter
 	dialFailures           prometheus.Counter
+	rejections             prometheus.Counter
 	refusals               *prometheus.CounterVec // by reason and would
 }
 
@@ -68,6 +71,7 @@ func (m *metrics) forFlow(device, flow string) flowCounters {
 		rewrite:      m.units.WithLabelValues(device, flow, protocols.Rewrite.String()),
 		bytes:        m.bytes.WithLabelValues(device, flow),
 		dialFailures: m.dials.WithLabelValues(device, flow),
+		rejections:   m.rejected.WithLabelValues(device, flow),
 		refusals:     m.refusals.MustCurryWith(prometheus.Labels{"device": device, "flow": flow}),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,8 +287,12 @@ func (s *session) pace(p *protocols.Plan) {
 	}
 }
 
-// record takes the verdicts from a plan. The caller holds s.mu.
+// record takes the verdicts from a plan, and whether the other end took something. The caller holds
+// s.mu.
 func (s *session) record(p *protocols.Plan) {
+	if p.IsTaken() && s.account != nil {
+		s.account.lastGood.Store(time.Now().UnixNano())
+	}
 	verdicts := p.Records()
 	for i := range verdicts {
 		s.gw.record(s, &verdicts[i])
@@ -310,10 +315,14 @@ func (s *session) tell(e protocols.Event) {
 		s.mu.Unlock()
 		return
 	}
+	unanswered, cut := s.interrupts(e)
 	s.answer(e, &j.plan)
 	j.reserve(s, e.Side)
 	s.pace(&j.plan)
 	s.record(&j.plan)
+	if cut {
+		s.noteCut(e, unanswered)
+	}
 	s.mu.Unlock()
 
 	s.reset(&j.plan)
@@ -325,6 +334,49 @@ func (s *session) tell(e protocols.Event) {
 	}
 	s.shut(j)
 	j.release(s)
+}
+
+// interrupts tells whether an event ends the session otherwise than in order, and how many requests
+// never get their answers then. A connection on which nothing was ever said is nobody's loss. The
+// caller holds s.mu.
+func (s *session) interrupts(e protocols.Event) (unanswered int, yes bool) {
+	c, knows := s.conv.(protocols.Interrupter)
+	if !knows || s.progress.Load() == 0 {
+		return 0, false
+	}
+	return c.Interrupts(e)
+}
+
+// noteCut records that the session was cut, by whom, and what that left unanswered: who asks why
+// objects are missing finds no other trace of it when no unit was under way. The caller holds s.mu.
+func (s *session) noteCut(e protocols.Event, unanswered int) {
+	var v protocols.Verdict
+	v.Reset(e.Side)
+	v.Unit.Set(unitSession)
+	who := "device"
+	if s.fromServer(e.Side) {
+		who = "server"
+	}
+	switch e.Kind {
+	case protocols.Closed:
+		v.Reason = reason.SessionCut
+		v.Found.Set("the " + who + " closed the connection")
+	case protocols.Lost:
+		v.Reason = reason.SessionCut
+		v.Found.Set("the connection to the " + who + " was lost")
+	default:
+		v.Reason = e.Reason
+		v.Found.Set("Cordon ended it")
+	}
+	appendUnanswered(&v.Found, unanswered)
+	s.gw.record(s, &v)
+}
+
+// appendUnanswered says how many requests never got their answers.
+func appendUnanswered(l *protocols.Label, n int) {
+	if n > 0 {
+		l.Append("; " + strconv.Itoa(n) + " unanswered")
+	}
 }
 
 // draining tells whether what a side still sends is nobody's: it was ended, and so was the other

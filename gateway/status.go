@@ -44,10 +44,15 @@ type FlowStatus struct {
 	State       string     `json:"state"`
 	Sessions    int64      `json:"sessions"`
 	LastSeen    *time.Time `json:"last_seen,omitempty"`
-	LastGood    *time.Time `json:"last_good,omitempty"`
+	LastGood    *time.Time `json:"last_good,omitempty"` // when the end that it connects to last accepted something
 	Refused     uint64     `json:"refused"`
 	LastRefusal *Refusal   `json:"last_refusal,omitempty"`
-	Meaning     string     `json:"meaning,omitempty"` // of the last refusal's reason
+	Meaning     string     `json:"meaning,omitempty"` // of the last refusal's reason; in the state rejected, of the last rejection
+	// Rejected is how many associations the end that the flow connects to rejected by itself since it
+	// last accepted something.
+	Rejected      uint64     `json:"rejected,omitempty"`
+	RejectedSince *time.Time `json:"rejected_since,omitempty"`
+	LastRejection *Refusal   `json:"last_rejection,omitempty"`
 	// Narrowed is the last association of which presentation contexts were taken away; a device
 	// that has nothing else to send releases it without a word.
 	Narrowed  *Refusal   `json:"narrowed,omitempty"`
@@ -66,6 +71,7 @@ const (
 	FlowSilent      = "silent"       // nothing was heard yet
 	FlowRefusing    = "refusing"     // the last unit was refused, or one in the last five minutes
 	FlowWouldRefuse = "would-refuse" // it passed, but enforce would have refused it
+	FlowRejected    = "rejected"     // the server itself rejects associations (or the device, of a server)
 	FlowDown        = "down"         // the upstream cannot be reached
 	FlowHeld        = "held"         // the device is quarantined or retired
 )
@@ -134,10 +140,17 @@ func (a *account) status(p *policy.Policy, f *policy.Flow) FlowStatus {
 			st.From = f.From.Name
 		}
 	}
-	r := st.LastRefusal
-	refused := r != nil && (st.LastGood == nil || r.Time.After(*st.LastGood) || time.Since(r.Time) < remembered)
+	r, rejection := st.LastRefusal, a.rejections.last
+	marks := func(r *Refusal) bool {
+		return r != nil && (st.LastGood == nil || r.Time.After(*st.LastGood) || time.Since(r.Time) < remembered)
+	}
+	refused, rejected := marks(r), marks(rejection)
+	rejected = rejected && (!refused || rejection.Time.After(r.Time))
 	if r != nil {
 		st.Meaning = reason.Lookup(r.Reason).Meaning
+	}
+	if rejected {
+		st.Rejected, st.RejectedSince, st.LastRejection = a.rejections.count, timeOrNil(a.rejections.since), advised(p, a.device, a.flow, rejection)
 	}
 	switch {
 	case f != nil && f.Device.State != policy.Active:
@@ -147,6 +160,9 @@ func (a *account) status(p *policy.Policy, f *policy.Flow) FlowStatus {
 		if st.From != "" {
 			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
 		}
+	case rejected:
+		st.State = FlowRejected
+		st.Meaning, st.Do = refusedBy(rejection.From == "device", rejection.Found)
 	case refused && r.Passed:
 		st.State, st.Do = FlowWouldRefuse, r.Do
 	case refused:

@@ -98,7 +98,7 @@ func (s *session) sweep(now time.Time) {
 	}
 	if t == protocols.Release || w.told {
 		s.kill()
-		s.noteTimer(protocols.Release)
+		s.noteTimer(protocols.Release, 0)
 		return
 	}
 	w.told = true
@@ -111,16 +111,25 @@ func (s *session) sweep(now time.Time) {
 // expired ends the session because a timer ran out, and records that besides what the
 // conversation records of the units that this cut.
 func (s *session) expired(t protocols.Timer) {
-	s.tell(protocols.Event{Kind: protocols.Expired, Timer: t})
+	e := protocols.Event{Kind: protocols.Expired, Timer: t}
+	s.mu.Lock()
+	unanswered, _ := s.interrupts(e)
+	s.mu.Unlock()
+	s.tell(e)
 	s.ensureEnding()
-	s.noteTimer(t)
+	s.noteTimer(t, unanswered)
 }
 
-func (s *session) noteTimer(t protocols.Timer) {
+// noteTimer records that a timer ended the session, and how many requests that left unanswered.
+func (s *session) noteTimer(t protocols.Timer, unanswered int) {
 	var v protocols.Verdict
 	v.Reset(protocols.Near)
-	v.Unit.Set("session")
+	v.Unit.Set(unitSession)
 	v.Reason = t.Reason()
+	if unanswered > 0 {
+		v.Found.Set("Cordon ended it")
+		appendUnanswered(&v.Found, unanswered)
+	}
 	s.mu.Lock()
 	s.gw.record(s, &v)
 	s.mu.Unlock()

@@ -46,8 +46,8 @@ type Conversation interface {
 
 // Interrupter is a conversation that knows what an orderly end is.
 type Interrupter interface {
-	// Interrupts tells whether an event that was not told yet ends the session otherwise than in
-	// order, and how many requests never get their answers then.
+	// Interrupts tells how many requests wait for their answers, and whether an event that was not
+	// told yet cuts the session: one other than a timer, after which they never come.
 	Interrupts(e Event) (unanswered int, yes bool)
 }
 

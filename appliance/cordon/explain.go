@@ -95,7 +95,10 @@ func showReason(out *screen.Screen, e gateway.Explanation, now time.Time) {
 	i := e.Reason
 	out.Printf("%s\n  %s\n  what to do: %s\n", screen.Coloured(string(i.Code), screen.Bold), i.Meaning, i.Do)
 	kind := "permanent: the same unit will be refused again"
-	if i.Transient {
+	switch {
+	case i.Theirs:
+		kind = "permanent or transient, as the peer's own answer says"
+	case i.Transient:
 		kind = "transient: the peer is asked to try again"
 	}
 	if i.Refuses() {
@@ -114,7 +117,23 @@ func showReason(out *screen.Screen, e gateway.Explanation, now time.Time) {
 		out.Printf("\nLatest:\n")
 	}
 	for n, r := range e.Recent {
-		out.Printf("  %s ago, session %s, %s from the %s\n", screen.Age(now.Sub(r.Time)), r.Session, r.Unit, r.From)
+		out.Printf("  %s ago, %s, %s from the %s%s\n", screen.Age(now.Sub(r.Time)), sessionOf(r), r.Unit, r.From, foundBy(r))
 		out.Printf("    %s\n", e.Remedy[n])
 	}
+}
+
+// sessionOf names the session; a connection that was closed unread never became one.
+func sessionOf(r gateway.Refusal) string {
+	if r.Session == "" {
+		return "from " + r.Peer
+	}
+	return "session " + r.Session
+}
+
+// foundBy quotes what the rule looked at.
+func foundBy(r gateway.Refusal) string {
+	if r.Found == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (found %q)", r.Found)
 }

@@ -36,6 +36,7 @@ States of a flow:
   silent        nothing was heard yet
   refusing      the last unit was refused, or one in the last five minutes
   would-refuse  it passed (learn, shadow), but enforce would have refused it
+  rejected      the server itself rejects associations (or the device, where a server connects)
   down          the server cannot be reached
   held          the device is quarantined or retired`,
 		Args: exactly(0, "no arguments"),
@@ -75,7 +76,7 @@ func printJSON(w io.Writer, v any) error {
 
 var stateColour = map[string]screen.Colour{
 	gateway.FlowOK: screen.Green, gateway.FlowSilent: screen.Grey, gateway.FlowRefusing: screen.Red,
-	gateway.FlowWouldRefuse: screen.Yellow, gateway.FlowDown: screen.Red, gateway.FlowHeld: screen.Yellow,
+	gateway.FlowWouldRefuse: screen.Yellow, gateway.FlowDown: screen.Red, gateway.FlowRejected: screen.Red, gateway.FlowHeld: screen.Yellow,
 }
 
 func showStatus(w io.Writer, st gateway.Status, now time.Time) {
@@ -87,13 +88,16 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 	out.Printf("%s  %s since %s, policy %s, %s\n\n", st.Box, state, st.Since.Format(time.DateTime), st.Policy, count(st.Sessions, "session"))
 	t := out.Table("DEVICE", "FLOW", "MODE", "STATE", "UPSTREAM", "LAST GOOD", "REFUSED", "LAST REFUSAL")
 	for _, f := range st.Flows {
-		refusal := ""
-		if r := f.LastRefusal; r != nil {
+		refusal, r := "", f.LastRefusal
+		if f.State == gateway.FlowRejected {
+			r = f.LastRejection
+		}
+		if r != nil {
 			refusal = fmt.Sprintf("%s ago: %s %s", screen.Age(now.Sub(r.Time)), r.Unit, r.Reason)
 		}
 		flow := f.Flow
 		if flow == "" {
-			flow = "(none fits)"
+			flow = "(none chosen)"
 		}
 		t.Row(screen.Plain(f.Device), screen.Plain(flow), screen.Plain(f.Mode), screen.Coloured(f.State, stateColour[f.State]),
 			screen.Plain(upstreamOf(f)), screen.Plain(ago(f.LastGood, now)), screen.Plain(fmt.Sprint(f.Refused)), screen.Plain(refusal))
@@ -101,7 +105,7 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 	t.Flush()
 	for _, f := range st.Flows {
 		if f.Do != "" {
-			out.Printf("\n%s %s/%s: %s\n", screen.Coloured("●", stateColour[f.State]), f.Device, f.Flow, trouble(f, now))
+			out.Printf("\n%s %s: %s\n", screen.Coloured("●", stateColour[f.State]), flowName(f), trouble(f, now))
 			out.Printf("  what to do: %s\n", f.Do)
 		}
 	}
@@ -111,8 +115,8 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 			if n.Passed {
 				verb = "would have taken away"
 			}
-			out.Printf("\n%s %s/%s: %s ago Cordon %s presentation contexts of an association, session %s: %s\n",
-				screen.Coloured("○", screen.Yellow), f.Device, f.Flow, screen.Age(now.Sub(n.Time)), verb, n.Session, n.Found)
+			out.Printf("\n%s %s: %s ago Cordon %s presentation contexts of an association, session %s: %s\n",
+				screen.Coloured("○", screen.Yellow), flowName(f), screen.Age(now.Sub(n.Time)), verb, n.Session, n.Found)
 			out.Printf("  if the device needs them: %s\n", n.Do)
 		}
 	}
@@ -123,6 +127,14 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 // recentNarrowing is how long status mentions an association that was narrowed.
 const recentNarrowing = 15 * time.Minute
 
+// flowName names a flow, or the device alone where no flow was chosen.
+func flowName(f gateway.FlowStatus) string {
+	if f.Flow == "" {
+		return f.Device
+	}
+	return f.Device + "/" + f.Flow
+}
+
 // trouble says in one line who is refused, since when and why.
 func trouble(f gateway.FlowStatus, now time.Time) string {
 	if f.State == gateway.FlowDown {
@@ -131,6 +143,10 @@ func trouble(f gateway.FlowStatus, now time.Time) string {
 			what = "device"
 		}
 		return fmt.Sprintf("%s %s has not been reached for %s: %s", what, f.Upstream, ago(f.DownSince, now), f.Problem)
+	}
+	if r := f.LastRejection; f.State == gateway.FlowRejected && r != nil {
+		return fmt.Sprintf("rejected by the %s: %s since %s ago, the latest %s ago, session %s: %s",
+			r.From, count(int(f.Rejected), "association"), ago(f.RejectedSince, now), screen.Age(now.Sub(r.Time)), r.Session, f.Meaning)
 	}
 	r := f.LastRefusal
 	if r == nil {

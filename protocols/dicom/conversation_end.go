@@ -117,7 +117,7 @@ func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) 
 	case protocols.Lost, protocols.Overflow, protocols.Revoked:
 		return c.unanswered(), !c.over
 	}
-	return 0, false
+	return c.unanswered(), false
 }
 
 // lastWord tells whether a side closes behind its release request: it has said its last word, which

@@ -178,7 +178,7 @@ func TestWhatInterruptsAnAssociation(t *testing.T) {
 		"revoked":                            {established(near(whole)), protocols.Event{Kind: protocols.Revoked}, 1, true},
 		"closed after the release":           {established(near(rq), far(rp)), lost, 0, false},
 		"closed after an abort":              {established(far(abortPDU(0, 0))), lost, 0, false},
-		"shutdown":                           {established(near(whole)), protocols.Event{Kind: protocols.Shutdown}, 0, false},
+		"shutdown":                           {established(near(whole)), protocols.Event{Kind: protocols.Shutdown}, 1, false},
 	} {
 		conv := New(Config{}, plain())
 		protocols.Play(conv, c.chunks...)

@@ -16,7 +16,7 @@ func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) 
 	case protocols.Closed:
 		return unanswered, !c.done && (c.legs[e.Side].held > 0 || c.legs[e.Side.Other()].sent.pending())
 	}
-	return 0, false
+	return unanswered, false
 }
 
 // Tell reports what is not bytes. Nothing is ever acknowledged here (H18): a sender whose

@@ -18,6 +18,9 @@ type Info struct {
 	Do      string // what to do about it, in the imperative
 	// Transient says that the same unit may pass later, so the peer is asked to try again.
 	Transient bool
+	// Theirs says that it is no refusal of ours but a peer's own answer, which says itself whether the
+	// same unit may pass later.
+	Theirs bool
 
 	RJ     RJ     // A-ASSOCIATE-RJ (PS3.8 §9.3.4)
 	Abort  Abort  // A-ABORT (PS3.8 §9.3.8)

@@ -72,6 +72,9 @@ func wire(i Info) string {
 	if i.HTTP != 0 {
 		all = append(all, fmt.Sprintf("HTTP %d", i.HTTP))
 	}
+	if i.Theirs {
+		all = append(all, "the peer's own answer")
+	}
 	if len(all) == 0 {
 		all = append(all, "closed")
 	}

@@ -142,7 +142,7 @@ var registry = []Info{
 	{Code: SessionShutdown, Meaning: "The gateway is shutting down and begins nothing new.", Transient: true,
 		Do: "Nothing: the device will try again.",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 503},
-	{Code: SessionCut, Meaning: "The connection ended in the middle of a unit; the unit was not completed.", Transient: true,
+	{Code: SessionCut, Meaning: "The session ended otherwise than in order: a side closed or lost its connection, or aborted. What was under way was not completed, and what was asked not answered.", Transient: true,
 		Do: "Look at what closed first: device, network or server.", Abort: abortUnspecified},
 
 	{Code: UpstreamUnreachable, Meaning: "The server could not be reached.", Transient: true,
@@ -262,8 +262,8 @@ var registry = []Info{
 	{Code: DICOMMoveDestination, Meaning: "A C-MOVE names a destination that the flow does not allow.",
 		Do:    "Add the AE title to the flow's move destinations if images may be sent there.",
 		Abort: abortUnspecified, Status: statusDestination},
-	{Code: DICOMPeerRejected, Meaning: "The server rejected the association itself; Cordon passed its answer on.",
-		Do: "Ask the server's administrator to admit the device's AE title."},
+	{Code: DICOMPeerRejected, Meaning: "The server itself rejected the association (or the device, where a server connects to it); Cordon passed its answer on.", Theirs: true,
+		Do: "Look at the answer's result and reason: they say whether it is permanent, and why."},
 
 	{Code: DICOMQueryLevel, Meaning: "The query or retrieval is at a level that the flow does not allow.",
 		Do:    "Add the level to levels of the flow's find, move or get if the device needs it.",

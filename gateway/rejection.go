@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"fmt"
+	"time"
+
+	"cordon/protocols/dicom"
+	"cordon/protocols/reason"
+)
+
+// rejections are the associations that the end a flow connects to rejected by itself, since it last
+// accepted something. Cordon refused nothing, yet the device is as badly off.
+type rejections struct {
+	count uint64
+	since time.Time
+	last  *Refusal
+}
+
+// add takes one more into account. lastGood is when something was last accepted, zero for never.
+func (r *rejections) add(one *Refusal, lastGood time.Time) {
+	if r.last == nil || lastGood.After(r.last.Time) {
+		*r = rejections{since: one.Time}
+	}
+	r.count++
+	r.last = one
+}
+
+// refusedBy says what an A-ASSOCIATE-RJ of a peer means and what to do about it. The answer itself
+// says whether it is permanent. found is that of its verdict; device says that the device rejected
+// a server's association, and not the other way round.
+func refusedBy(device bool, found string) (meaning, do string) {
+	rj, ok := dicom.ParseBriefRJ(found)
+	if !ok {
+		i := reason.Lookup(reason.DICOMPeerRejected)
+		return i.Meaning, i.Do
+	}
+	who, other := "the server", "the device"
+	if device {
+		who, other = other, who
+	}
+	said := "it gave no reason that the standard has"
+	do = fmt.Sprintf("Look into the log of %s for why it rejects %s.", who, other)
+	switch [2]uint8{rj.Source, rj.Reason} {
+	case [2]uint8{dicom.RejectSourceUser, 1}, [2]uint8{dicom.RejectSourceACSE, 1}:
+		said = "it gave no reason"
+	case [2]uint8{dicom.RejectSourceUser, 2}:
+		said = "it does not support the application context"
+	case [2]uint8{dicom.RejectSourceUser, 3}:
+		said = "it does not know the AE title of " + other
+		do = fmt.Sprintf("Have the AE title of %s admitted at %s.", other, who)
+		if !device {
+			do = "Ask the server's administrator to admit the device's AE title."
+		}
+	case [2]uint8{dicom.RejectSourceUser, 7}:
+		said = "it does not go by the AE title that it was called by"
+		do = "Correct the AE title that the device calls, and ae of the upstream in site.yaml."
+		if device {
+			do = "Correct ae.titles in the device's file, and the AE title that the server calls."
+		}
+	case [2]uint8{dicom.RejectSourceACSE, 2}:
+		said = "it does not support the protocol version"
+	case [2]uint8{dicom.RejectSourcePresentation, 1}:
+		said = "temporary congestion"
+		do = fmt.Sprintf("Check that %s runs and keeps up; where a far end stands before it, `cordon status` there says whether it is reached.", who)
+	case [2]uint8{dicom.RejectSourcePresentation, 2}:
+		said = "it has as many associations as it allows"
+		do = fmt.Sprintf("Find out why associations stay open, or have %s allow more; where a far end stands before it, see `cordon status` there.", who)
+	}
+	kind := "neither permanent nor transient"
+	switch rj.Result {
+	case dicom.RejectedPermanent:
+		kind = "permanent"
+	case dicom.RejectedTransient:
+		kind = "transient, " + other + " may try again"
+	}
+	return fmt.Sprintf("%s (%s; A-ASSOCIATE-RJ %d/%d/%d)", said, kind, rj.Result, rj.Source, rj.Reason), do
+}
