@@ -42,6 +42,10 @@ func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), e
 		e, err := g.Explain(r.URL.Query().Get("of"))
 		answer(w, e, err)
 	})
+	mux.HandleFunc("GET /devices", func(w http.ResponseWriter, r *http.Request) {
+		views, err := g.devices(r.URL.Query().Get("name"))
+		answer(w, views, err)
+	})
 	mux.HandleFunc("GET /trace", g.serveTrace)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second,
@@ -96,7 +100,11 @@ func answer(w http.ResponseWriter, v any, err error) {
 }
 
 // Client asks a running gateway through its control socket.
-type Client struct{ Socket string }
+type Client struct {
+	Socket string
+	// Doubt says why this may not be the gateway's socket; "" where nothing speaks against it.
+	Doubt string
+}
 
 // ErrNotRunning says that nothing answers on the control socket.
 var ErrNotRunning = errors.New("no gateway answers")
@@ -109,6 +117,11 @@ func (c Client) Status(ctx context.Context) (st Status, err error) {
 // Explain asks about a reason code or a session.
 func (c Client) Explain(ctx context.Context, of string) (e Explanation, err error) {
 	return e, c.get(ctx, "/explain?of="+url.QueryEscape(of), &e)
+}
+
+// Devices asks for a device of the policy in force, or with "" for all of them.
+func (c Client) Devices(ctx context.Context, name string) (views []DeviceView, err error) {
+	return views, c.get(ctx, "/devices?name="+url.QueryEscape(name), &views)
 }
 
 func (c Client) get(ctx context.Context, path string, out any) error {
@@ -135,7 +148,11 @@ func (c Client) open(ctx context.Context, path string, limit time.Duration) (*ht
 	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w on %s: %w", ErrNotRunning, c.Socket, err)
+		err = fmt.Errorf("%w on %s: %w", ErrNotRunning, c.Socket, err)
+		if c.Doubt != "" {
+			err = fmt.Errorf("%w\n%s", err, c.Doubt)
+		}
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil

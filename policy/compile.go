@@ -77,7 +77,7 @@ func (c *compiler) box() {
 	host, _ := os.Hostname()
 	*b = Box{
 		Name: or(y.Box.Name, cmp.Or(host, "cordon")), Dir: c.src.dir,
-		Control: c.src.path(or(y.Control.Socket, "run/cordon.sock")),
+		Control: c.src.controlSocket(),
 		Audit:   or(y.Audit.File, "audit/audit.jsonl"),
 		HTTP:    y.HTTP.Address.Value,
 		Tunnels: c.tunnels,

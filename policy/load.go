@@ -28,6 +28,7 @@ const (
 	defaultSite    = "site.yaml"
 	defaultTiers   = "tiers"
 	defaultDevices = "devices"
+	defaultSocket  = "run/cordon.sock"
 )
 
 // Load reads and compiles all files of a site. path is that of cordon.yaml, or the directory it
@@ -52,6 +53,29 @@ func load(d disk, path string, now time.Time) (*Policy, Diagnostics) {
 		return p, diags
 	}
 	return p, Diagnostics{}
+}
+
+// Peek compiles what it can of a site and overlooks what is wrong, for names to choose among. It is
+// never nil, and never to be put into force.
+func Peek(path string) *Policy {
+	problems := new(file.Problems)
+	s := read(disk{}, path, problems)
+	s.now = time.Now()
+	return compile(s, problems)
+}
+
+// ControlSocket returns the path of the control socket that cordon.yaml names, whatever else is wrong
+// there or in the other files: who asks a running gateway why it refused a policy must reach it. The
+// path is the usual one, beside cordon.yaml, when nothing can be read that names another; the error
+// says why, and does not void the path.
+func ControlSocket(path string) (socket string, err error) {
+	s, name := locate(disk{}, path)
+	problems := new(file.Problems)
+	s.readCordon(name, sha256.New(), problems)
+	if problems.Failed() && !s.cordon.Control.Socket.Set() {
+		err = errors.New(problems.Diagnostics().String())
+	}
+	return s.controlSocket(), err
 }
 
 // Directories returns the directories that hold the files of a site, so that changes in them can
@@ -115,6 +139,9 @@ type document struct {
 func (s *sources) siteFile() string   { return or(s.cordon.Site, defaultSite) }
 func (s *sources) tiersDir() string   { return or(s.cordon.Tiers, defaultTiers) }
 func (s *sources) devicesDir() string { return or(s.cordon.Devices, defaultDevices) }
+
+// controlSocket is where the cordon command finds the gateway.
+func (s *sources) controlSocket() string { return s.path(or(s.cordon.Control.Socket, defaultSocket)) }
 
 func or(t file.Text, otherwise string) string {
 	if t.Set() {

@@ -74,6 +74,47 @@ func readFile(t testing.TB, name string) string {
 	return string(b)
 }
 
+// The control socket is found whatever else is wrong with the files, and where nothing can be read
+// that names one it is the usual one, with the reason.
+func TestControlSocketIsFoundInBrokenFiles(t *testing.T) {
+	for name, tt := range map[string]struct{ cordon, want, doubt string }{
+		"no cordon.yaml":           {"", "run/cordon.sock", "it does not exist"},
+		"not said":                 {testBox, "run/cordon.sock", ""},
+		"said":                     {testBox + "\ncontrol: {socket: my/c.sock}", "my/c.sock", ""},
+		"absolute":                 {"control: {socket: /run/c.sock}", "/run/c.sock", ""},
+		"everything else is wrong": {"box: 1\ncolour: blue\nlisteners: {a: {protocol: dicomm}}\ncontrol: {socket: my/c.sock}\nsite: []", "my/c.sock", ""},
+		"twice":                    {"control: {socket: my/c.sock}\ncontrol: {socket: other.sock}", "my/c.sock", ""},
+		"no text":                  {"control: {socket: [a]}", "run/cordon.sock", "cordon.yaml:1:"},
+		"not YAML":                 {"control: {socket: my/c.sock}\n\tlisteners: [", "run/cordon.sock", "cordon.yaml:2:"},
+	} {
+		dir := t.TempDir()
+		if tt.cordon != "" {
+			writeSite(t, dir, map[string]string{"cordon.yaml": tt.cordon, "devices/a.yaml": "device: [", "site.yaml": "\t"})
+		}
+		if want := tt.want; !filepath.IsAbs(want) {
+			tt.want = filepath.Join(dir, want)
+		}
+		got, err := ControlSocket(filepath.Join(dir, "cordon.yaml"))
+		if got != tt.want || (err == nil) != (tt.doubt == "") || err != nil && !strings.Contains(err.Error(), tt.doubt) {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, tt.want)
+		}
+	}
+}
+
+// What can be chosen among is what can be read.
+func TestPeekOverlooksWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	writeSite(t, dir, map[string]string{"cordon.yaml": testBox, "site.yaml": testSite, "tiers/t.yaml": "tier: [",
+		"devices/ct-1.yaml": ct1, "devices/bad.yaml": "device: bad\nextends: nothing\nmode: enforced\nflows: {x: {to: riss, allow: [echo]}}"})
+	p := Peek(dir)
+	if p.Device("ct-1") == nil || p.Device("bad") == nil || len(p.Flows) == 0 {
+		t.Errorf("%d devices, %d flows", len(p.Devices), len(p.Flows))
+	}
+	if p := Peek(t.TempDir()); len(p.Devices) != 0 {
+		t.Errorf("%d devices of nothing", len(p.Devices))
+	}
+}
+
 // TestSecretsAreNotShown: a key that was pasted into a file stays out of what is said about it.
 func TestSecretsAreNotShown(t *testing.T) {
 	_, diags := load(disk{}, "testdata/protection.bad", testNow)
@@ -135,6 +176,10 @@ func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, cordon, site, tier, device string) {
 		writeSite(t, dir, map[string]string{"cordon.yaml": cordon, "site.yaml": site, "tiers/t.yaml": tier, "devices/d.yaml": device})
+		if Peek(dir) == nil {
+			t.Fatal("nothing to choose among")
+		}
+		ControlSocket(dir)
 		p, diags := load(disk{exists: func(string) error { return nil }}, dir, testNow)
 		if (p == nil) != diags.Failed() {
 			t.Fatalf("policy: %v\n%s", p != nil, diags)

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cordon/appliance/screen"
+	"cordon/gateway"
+	"cordon/policy"
 )
 
 func newDevice(o *options) *cobra.Command {
@@ -29,7 +33,7 @@ func newDeviceList(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the devices of the policy", Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadPolicy(o.config)
+			views, err := o.devices(cmd, "")
 			if err != nil {
 				return err
 			}
@@ -42,16 +46,8 @@ func newDeviceList(o *options) *cobra.Command {
 				File    string   `json:"file"`
 			}
 			rows := []row{}
-			for _, d := range p.Devices {
-				r := row{Device: d.Name, Tier: d.Tier, State: string(d.State), AE: d.AETitles, File: d.Origin}
-				for _, a := range d.Prefixes {
-					if a.IsSingleIP() {
-						r.Address = append(r.Address, a.Addr().String())
-					} else {
-						r.Address = append(r.Address, a.String())
-					}
-				}
-				rows = append(rows, r)
+			for _, v := range views {
+				rows = append(rows, row{Device: v.Device, Tier: v.Tier, State: v.State, Address: addresses(v), AE: v.AETitles, File: v.File})
 			}
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), rows)
@@ -79,37 +75,75 @@ func newDeviceShow(o *options) *cobra.Command {
 			return o.completeDevices(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadPolicy(o.config)
+			views, err := o.devices(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			d := p.Device(args[0])
-			if d == nil {
-				return notFound(p, args[0])
-			}
+			v := views[0]
 			if effective {
-				text, err := p.Effective(d.Name)
-				if err != nil {
-					return err
-				}
-				fmt.Fprint(cmd.OutOrStdout(), text)
+				fmt.Fprint(cmd.OutOrStdout(), v.Effective)
 				return nil
 			}
-			return showDevice(cmd, o, p, d)
+			v.Effective = ""
+			return showDevice(cmd, o, v)
 		},
 	}
 	cmd.Flags().BoolVar(&effective, "effective", false, "print the merged policy as YAML, each line with the file and line it comes from")
 	return cmd
 }
 
-// completeDevices offers the devices of the policy that are not named yet.
-func (o *options) completeDevices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// devices describes a device, or with "" all of them, as the files have it. Where these have errors a
+// running gateway is asked, whose policy is the one in force; standard error says so.
+func (o *options) devices(cmd *cobra.Command, name string) ([]gateway.DeviceView, error) {
 	p, err := loadPolicy(o.config)
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		views, asked := o.client("").Devices(cmd.Context(), name)
+		switch {
+		case errors.Is(asked, gateway.ErrNotRunning):
+			return nil, err
+		case asked == nil:
+			fmt.Fprintln(cmd.ErrOrStderr(), "the files have errors (see cordon check); this is the policy that the running gateway has in force")
+		}
+		return views, asked
 	}
+	if name == "" {
+		var views []gateway.DeviceView
+		for _, d := range p.Devices {
+			views = append(views, gateway.ViewDevice(p, d))
+		}
+		return views, nil
+	}
+	d := p.Device(name)
+	if d == nil {
+		return nil, failure{exitFailed, gateway.NoDevice(p, name)}
+	}
+	v := gateway.ViewDevice(p, d)
+	if v.Effective, err = p.Effective(name); err != nil {
+		return nil, err
+	}
+	if len(v.Limits) > 0 {
+		if st, err := (gateway.Client{Socket: p.Box.Control}).Status(cmd.Context()); err == nil { // else nothing runs here, or it is not ours to ask
+			v.Fill(st.Limits)
+		}
+	}
+	return []gateway.DeviceView{v}, nil
+}
+
+// addresses are those of a device; of a single one its length says nothing.
+func addresses(v gateway.DeviceView) (all []string) {
+	for _, a := range v.Address {
+		if p, err := netip.ParsePrefix(a); err == nil && p.IsSingleIP() {
+			a = p.Addr().String()
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// completeDevices offers the devices of the policy that are not named yet.
+func (o *options) completeDevices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, d := range p.Devices {
+	for _, d := range policy.Peek(o.config).Devices {
 		if !slices.Contains(args, d.Name) {
 			names = append(names, d.Name)
 		}

@@ -8,61 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"cordon/appliance/screen"
-	"cordon/policy"
+	"cordon/gateway"
 )
 
-// deviceView is a device as `cordon device show` prints it.
-type deviceView struct {
-	Device   string            `json:"device"`
-	Tier     string            `json:"tier,omitempty"`
-	State    string            `json:"state"`
-	About    map[string]string `json:"about,omitempty"`
-	Address  []string          `json:"address,omitempty"`
-	AETitles []string          `json:"ae_titles,omitempty"`
-	File     string            `json:"file"`
-	Flows    []flowView        `json:"flows"`
-	Limits   []limitView       `json:"limits,omitempty"`
-}
-
-type flowView struct {
-	Flow     string `json:"flow"`
-	Protocol string `json:"protocol"`
-	Mode     string `json:"mode"`
-	HeardOn  string `json:"heard_on"`
-	From     string `json:"from,omitempty"`    // the server that it comes from
-	Follows  string `json:"follows,omitempty"` // the flow that it follows from, when no file holds it
-	To       string `json:"to"`
-	Address  string `json:"address"`
-	Tunnel   string `json:"tunnel"`
-	File     string `json:"file"`
-}
-
-func viewDevice(p *policy.Policy, d *policy.Device) deviceView {
-	v := deviceView{
-		Device: d.Name, Tier: d.Tier, State: string(d.State), About: d.About, AETitles: d.AETitles, File: d.Origin,
-		Flows: []flowView{},
-	}
-	for _, a := range d.Prefixes {
-		v.Address = append(v.Address, a.String())
-	}
-	for _, f := range p.Flows {
-		if f.Device == d {
-			from := ""
-			if f.FromServer {
-				from = f.From.Name
-			}
-			v.Flows = append(v.Flows, flowView{
-				Flow: f.Name, From: from, Follows: f.Follows, Protocol: string(f.Protocol), Mode: f.Mode.String(), HeardOn: f.Listener.Address,
-				To: f.To.Name, Address: f.To.Address, Tunnel: f.To.Tunnel.Name, File: f.Origin,
-			})
-		}
-	}
-	return v
-}
-
-func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Device) error {
-	v := viewDevice(p, d)
-	v.Limits = viewLimits(cmd.Context(), p, d)
+func showDevice(cmd *cobra.Command, o *options, v gateway.DeviceView) error {
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), v)
 	}
@@ -88,7 +37,7 @@ func showDevice(cmd *cobra.Command, o *options, p *policy.Policy, d *policy.Devi
 	}
 	t.Flush()
 	for _, l := range v.Limits {
-		out.Printf("\n  limit of %s: %s (%s)", l.of(v.Device), l.Text, l.Rule)
+		out.Printf("\n  limit of %s: %s (%s)", l.Of(v.Device), l.Text, l.Rule)
 	}
 	if len(v.Limits) > 0 {
 		out.Printf("\n")

@@ -58,11 +58,7 @@ func listReasons(cmd *cobra.Command, o *options) error {
 
 func explain(cmd *cobra.Command, o *options, socket, asked string) error {
 	known := reason.Known(reason.Code(asked))
-	var e gateway.Explanation
-	c, err := o.client(socket)
-	if err == nil {
-		e, err = c.Explain(cmd.Context(), asked)
-	}
+	e, err := o.client(socket).Explain(cmd.Context(), asked)
 	if err != nil {
 		if !known {
 			return err

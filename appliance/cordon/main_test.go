@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -43,6 +44,8 @@ func TestScripts(t *testing.T) {
 			"exitcode": exitCode,
 			"listens":  listens,
 			"echoing":  echoing,
+			"until":    until,
+			"write":    writeFile,
 		},
 	})
 }
@@ -73,6 +76,21 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("cordon %v: exit code %d, want %s", args[1:], got, args[0])
 	}
+}
+
+// until runs "cordon ARGS" until it prints a text: until TEXT status.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	for range 10_000 {
+		if ts.Exec("cordon", args[1:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("cordon %v does not print %q", args[1:], args[0])
+}
+
+// writeFile writes a line into a file, with environment variables in it: write FILE LINE.
+func writeFile(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o644))
 }
 
 // listens waits until something listens on a port of this host.

@@ -13,16 +13,19 @@ import (
 	"cordon/policy"
 )
 
-// controlSocket finds the socket of the gateway that a configuration describes.
-func (o *options) client(socket string) (gateway.Client, error) {
+// client returns one for the gateway that a configuration describes. Errors in the files are no
+// matter: the gateway runs under the policy that it read before them, and is asked why it refused
+// this one.
+func (o *options) client(socket string) gateway.Client {
 	if socket != "" {
-		return gateway.Client{Socket: socket}, nil
+		return gateway.Client{Socket: socket}
 	}
-	p, err := loadPolicy(o.config)
+	path, err := policy.ControlSocket(o.config)
+	c := gateway.Client{Socket: path}
 	if err != nil {
-		return gateway.Client{}, fmt.Errorf("finding the control socket: %w\n(or name it with --socket)", err)
+		c.Doubt = fmt.Sprintf("that is the usual socket, because %s cannot be read; --socket names another:\n%v", o.config, err)
 	}
-	return gateway.Client{Socket: p.Box.Control}, nil
+	return c
 }
 
 func newStatus(o *options) *cobra.Command {
@@ -41,11 +44,7 @@ States of a flow:
   held          the device is quarantined or retired`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.client(socket)
-			if err != nil {
-				return err
-			}
-			st, err := c.Status(cmd.Context())
+			st, err := o.client(socket).Status(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -192,13 +191,4 @@ func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
 	if st.AuditLost > 0 {
 		out.Printf("\n%s %d audit records could not be written\n", screen.Coloured("●", screen.Red), st.AuditLost)
 	}
-}
-
-// notFound is the error for a device that the policy does not have.
-func notFound(p *policy.Policy, name string) error {
-	known := make([]string, 0, len(p.Devices))
-	for _, d := range p.Devices {
-		known = append(known, d.Name)
-	}
-	return failure{exitFailed, fmt.Errorf("no device %q in the policy; it has %v", name, known)}
 }

@@ -13,6 +13,7 @@ import (
 
 	"cordon/appliance/screen"
 	"cordon/gateway"
+	"cordon/policy"
 	"cordon/protocols"
 )
 
@@ -64,11 +65,7 @@ func newTrace(o *options) *cobra.Command {
 		},
 		ValidArgsFunction: o.completeDevices,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.client(f.socket)
-			if err != nil {
-				return err
-			}
-			return trace(cmd, o, &f, c, gateway.TraceQuery{Devices: args, Flow: f.flow})
+			return trace(cmd, o, &f, o.client(f.socket), gateway.TraceQuery{Devices: args, Flow: f.flow})
 		},
 	}
 	cmd.Flags().StringVar(&f.flow, "flow", "", "only this `flow`")
@@ -82,12 +79,8 @@ func newTrace(o *options) *cobra.Command {
 
 // completeFlows offers the flows of the devices that are named, or of all.
 func (o *options) completeFlows(_ *cobra.Command, devices []string, _ string) ([]string, cobra.ShellCompDirective) {
-	p, err := loadPolicy(o.config)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	var names []string
-	for _, f := range p.Flows {
+	for _, f := range policy.Peek(o.config).Flows {
 		if (len(devices) == 0 || slices.Contains(devices, f.Device.Name)) && !slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 		}
