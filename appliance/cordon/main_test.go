@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"echoing":  echoing,
 			"until":    until,
 			"write":    writeFile,
+			"says":     says,
 		},
 	})
 }
@@ -86,6 +87,16 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("cordon %v does not print %q", args[1:], args[0])
+}
+
+// says waits until a file has a text: says FILE TEXT.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	for range 1_000_000 {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not say %q", args[0], args[1])
 }
 
 // writeFile writes a line into a file, with environment variables in it: write FILE LINE.
