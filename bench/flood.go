@@ -241,7 +241,7 @@ func (f *flooding) look(ctx context.Context) error {
 		return err
 	}
 	r := f.result
-	r.Handshakes, r.Sessions = max(r.Handshakes, st.Handshakes), max(r.Sessions, st.Sessions)
+	r.Handshakes, r.Sessions = max(r.Handshakes, st.Handshakes), max(r.Sessions, st.Connections)
 	clear(r.Refused)
 	for _, u := range st.Unknown {
 		r.Refused[string(u.Reason)] += u.Count
@@ -258,7 +258,7 @@ func (f *flooding) look(ctx context.Context) error {
 func (f *flooding) settle(ctx context.Context) error {
 	var last control.Status
 	return f.until(ctx, "the flood is not taken", func(st control.Status) bool {
-		same := st.Handshakes == last.Handshakes && st.Sessions == last.Sessions && slices.Equal(st.Unknown, last.Unknown)
+		same := st.Handshakes == last.Handshakes && st.Connections == last.Connections && slices.Equal(st.Unknown, last.Unknown)
 		last = st
 		return same
 	})
@@ -266,7 +266,7 @@ func (f *flooding) settle(ctx context.Context) error {
 
 // calm waits until the gateway holds nothing of the flood any more.
 func (f *flooding) calm(ctx context.Context) error {
-	return f.until(ctx, "the flood is not let go", func(st control.Status) bool { return st.Handshakes+st.Sessions == 0 })
+	return f.until(ctx, "the flood is not let go", func(st control.Status) bool { return st.Handshakes+st.Connections == 0 })
 }
 
 // until waits for a status.
@@ -283,7 +283,7 @@ func (f *flooding) until(ctx context.Context, otherwise string, is func(control.
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: the gateway has %d handshakes and %d sessions", otherwise, st.Handshakes, st.Sessions)
+			return fmt.Errorf("%s: the gateway has %d handshakes and %d connections", otherwise, st.Handshakes, st.Connections)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

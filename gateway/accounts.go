@@ -16,7 +16,6 @@ import (
 type account struct {
 	device, flow string
 	counters     flowCounters
-	sessions     atomic.Int64
 	lastSeen     atomic.Int64 // unix nanoseconds
 	lastGood     atomic.Int64 // when the end that the flow connects to last took something
 
@@ -171,7 +170,7 @@ type UnknownPeer struct {
 // maxUnknown is how many are remembered; the one not seen for longest goes first.
 const maxUnknown = 128
 
-func (u *unknownPeers) note(address, listener string, code reason.Code) {
+func (u *unknownPeers) note(address, listener string, code reason.Code, do string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.all == nil {
@@ -183,11 +182,11 @@ func (u *unknownPeers) note(address, listener string, code reason.Code) {
 		if len(u.all) >= maxUnknown {
 			u.dropOldest()
 		}
-		p = &UnknownPeer{Address: address, Listener: listener, Reason: code, Do: reason.Lookup(code).Do}
+		p = &UnknownPeer{Address: address, Listener: listener, Reason: code}
 		u.all[k] = p
 	}
 	p.Count++
-	p.Last = time.Now()
+	p.Last, p.Do = time.Now(), do
 }
 
 func (u *unknownPeers) dropOldest() {

@@ -60,7 +60,7 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 func nameOf(device, flow string) string {
 	switch {
 	case device == "":
-		return "unknown device"
+		return "no device"
 	case flow == "":
 		return device
 	}

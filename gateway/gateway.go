@@ -193,11 +193,12 @@ type holder struct {
 	share    share
 }
 
-// admit registers a session. It returns why the session may only be refused, or "", and whether
-// there is room to refuse it in the protocol's own words, for which the peer has to be heard first;
-// without room it is not registered.
-func (g *Gateway) admit(s *session) (code reason.Code, room bool) {
-	limit, perPeer := g.store.Current().Box.Sessions, 0
+// admit registers a session. It returns why the session may only be refused, and whether there is
+// room to refuse it in the protocol's own words, for which the peer has to be heard first; without
+// room it is not registered.
+func (g *Gateway) admit(s *session) (d denial, room bool) {
+	box, perPeer := &g.store.Current().Box, 0
+	limit := box.Sessions
 	for _, f := range s.candidates {
 		perPeer = max(perPeer, f.Limits.Sessions)
 	}
@@ -207,19 +208,24 @@ func (g *Gateway) admit(s *session) (code reason.Code, room bool) {
 	if h == nil {
 		h = &holder{share: share{budget: &g.budget}}
 	}
-	if len(g.sessions) >= withRefusals(limit) || h.sessions >= withRefusals(perPeer) {
-		return reason.SessionLimit, false
+	switch {
+	case len(g.sessions) >= withRefusals(limit):
+		return crowdedBox(box), false
+	case h.sessions >= withRefusals(perPeer):
+		return crowded(s.candidates), false
 	}
 	g.sessions[s], g.holders[s.holder] = struct{}{}, h
 	h.sessions++
 	s.near.win.share, s.far.win.share = &h.share, &h.share
 	switch {
 	case g.draining:
-		return reason.SessionShutdown, true
-	case len(g.sessions) > limit, h.sessions > perPeer:
-		return reason.SessionLimit, true
+		return denial{code: reason.SessionShutdown}, true
+	case len(g.sessions) > limit:
+		return crowdedBox(box), true
+	case h.sessions > perPeer:
+		return crowded(s.candidates), true
 	}
-	return "", true
+	return denial{}, true
 }
 
 // full tells whether there is not even room to refuse a connection in the protocol's own words.
@@ -233,9 +239,6 @@ func withRefusals(limit int) int { return limit + limit/8 + 8 }
 
 // forget takes a session that is over out of the books.
 func (g *Gateway) forget(s *session) {
-	if s.account != nil {
-		s.account.sessions.Add(-1)
-	}
 	s.rules.End()
 	g.mu.Lock()
 	delete(g.sessions, s)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"cordon/gateway/audit"
 	"cordon/policy"
 	"cordon/protocols"
 	"cordon/protocols/reason"
@@ -137,12 +139,12 @@ func (l *listener) handle(c tunnels.Conn) {
 	g, spec := l.gw, l.current()
 	peer := addressOf(c)
 	if g.full() {
-		g.refuseUnread(spec, c, peer, reason.SessionLimit, nil)
+		g.refuseUnread(spec, c, peer, unread{denial: crowdedBox(&g.store.Current().Box)})
 		return
 	}
 	if spec.Tunnel.Kind != "plain" {
 		if code, err := g.prove(c, peer); err != nil {
-			g.refuseUnread(spec, c, peer, code, err)
+			g.refuseUnread(spec, c, peer, unread{denial: denial{code: code}, why: err})
 			return
 		}
 	}
@@ -173,20 +175,27 @@ func (g *Gateway) prove(c tunnels.Conn, peer netip.Addr) (reason.Code, error) {
 func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *session {
 	candidates := spec.Candidates(peer, c.Peer().Names)
 	if len(candidates) == 0 {
-		g.refuseUnread(spec, c, peer, reason.SessionUnknownPeer, nil)
+		g.refuseUnread(spec, c, peer, unread{denial: denial{code: reason.SessionUnknownPeer}})
 		return nil
 	}
 	s := newSession(g, spec, candidates, c, peer.String())
-	code, room := g.admit(s)
+	d, room := g.admit(s)
 	if !room {
-		g.refuseUnread(spec, c, peer, code, nil)
+		u := unread{denial: d}
+		if of := s.rules.Device(); of != nil {
+			u.device = of.Name
+		}
+		if len(candidates) == 1 {
+			u.flow = candidates[0].Name
+		}
+		g.refuseUnread(spec, c, peer, u)
 		return nil
 	}
 	if g.watchers.count.Load() > 0 {
 		s.retrace(nil)
 	}
-	if code != "" {
-		s.tell(protocols.Event{Kind: protocols.Shutdown, Reason: code})
+	if d.code != "" {
+		s.turnAway(d)
 	}
 	return s
 }
@@ -198,22 +207,34 @@ func addressOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
+// unread is a connection of which nothing was read: why, and whose it is as far as that is known.
+type unread struct {
+	denial
+	device, flow string
+	why          error
+}
+
 // refuseUnread closes a connection of which nothing was read, and records why. Only a peer that
 // answered wrongly is worth a line in the log each time.
-func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip.Addr, code reason.Code, why error) {
+func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip.Addr, u unread) {
 	c.Close()
-	g.unknown.note(peer.String(), spec.Name, code)
-	g.metrics.unread.WithLabelValues(spec.Name, string(code)).Inc()
-	level, attrs := slog.LevelDebug, []any{"listener", spec.Name, "peer", peer.String(), "reason", string(code)}
-	if why != nil {
-		attrs = append(attrs, "error", why)
+	g.unknown.note(peer.String(), spec.Name, u.code, Remedy(&Refusal{Reason: u.code, Found: u.found, Rule: u.rule}))
+	g.metrics.unread.WithLabelValues(spec.Name, string(u.code)).Inc()
+	level, attrs := slog.LevelDebug, []any{"listener", spec.Name, "peer", peer.String(), "reason", string(u.code)}
+	if u.why != nil {
+		attrs = append(attrs, "error", u.why)
 	}
-	if errors.Is(why, tunnels.ErrIdentity) {
+	if errors.Is(u.why, tunnels.ErrIdentity) {
 		level = slog.LevelWarn
 	}
 	g.log.Log(g.ctx, level, "connection refused unread", attrs...)
 	var v protocols.Verdict
 	v.Unit.Set("connection")
-	v.Refuse(code, spec.Origin)
-	g.put(&v, nil, peer.String(), time.Now())
+	v.Found.Set(u.found)
+	v.Refuse(u.code, cmp.Or(u.rule, spec.Origin))
+	r := audit.Of(&v, false)
+	r.Time, r.Source = time.Now(), audit.Source{
+		Device: u.device, Flow: u.flow, Peer: peer.String(), Mode: policy.Enforce.String(), Policy: g.store.Current().Version,
+	}
+	g.audit.Put(&r)
 }

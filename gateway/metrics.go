@@ -41,7 +41,7 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	m.registry.MustRegister(m.units, m.refusals, m.bytes, m.dials, m.unread, m.rejected, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		gauge("sessions", "Sessions under way.", func() float64 { return float64(g.sessionCount()) }),
+		gauge("sessions", "Sessions under way, connections that are only refused included.", func() float64 { return float64(g.sessionCount()) }),
 		gauge("handshakes", "Connections whose peers have not proven yet who they are.", func() float64 { return float64(g.handshakes.count()) }),
 		gauge("held_bytes", "Memory that undecided units take beyond their first buffer.", func() float64 { return float64(g.budget.used.Load()) }),
 		gauge("audit_lost_records", "Audit records that could not be written.", func() float64 { return float64(g.audit.Lost()) }),

@@ -12,6 +12,7 @@ import (
 // session's lock held: it must not wait and, for an allowed unit, not allocate.
 func (g *Gateway) record(s *session, v *protocols.Verdict) {
 	s.rules.Settle(v)
+	s.denial.complete(v)
 	now := time.Now()
 	a := s.account
 	if a == nil {
@@ -21,7 +22,9 @@ func (g *Gateway) record(s *session, v *protocols.Verdict) {
 	if t := s.tracing.Load(); t != nil {
 		t.recorded(v)
 	}
-	g.put(v, s, s.peer, now)
+	r := audit.Of(v, s.flow != nil && s.flow.FromServer)
+	r.Time, r.Source = now, *s.source()
+	g.audit.Put(&r)
 }
 
 // unbound returns the account for what was refused before a flow was chosen: the device's where
@@ -31,19 +34,6 @@ func (g *Gateway) unbound(s *session) *account {
 		return g.accounts.at(d.Name, "")
 	}
 	return g.accounts.at("("+s.listener.Name+")", "")
-}
-
-// put writes an audit record. s is nil for a connection that never became a session.
-func (g *Gateway) put(v *protocols.Verdict, s *session, peer string, now time.Time) {
-	if s == nil {
-		r := audit.Of(v, false)
-		r.Time, r.Peer, r.Mode, r.Policy = now, peer, policy.Enforce.String(), g.store.Current().Version
-		g.audit.Put(&r)
-		return
-	}
-	r := audit.Of(v, s.flow != nil && s.flow.FromServer)
-	r.Time, r.Source = now, *s.source()
-	g.audit.Put(&r)
 }
 
 // judged is what the source of a session's records depends on.

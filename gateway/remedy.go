@@ -13,6 +13,7 @@ import (
 
 // remedies say what would allow a unit that was refused for a reason, given what was found.
 var remedies = map[reason.Code]func(found string) string{
+	reason.SessionLimit:         raiseLimit,
 	reason.DICOMTransferSyntax:  says("Add the transfer syntax to the flow's transfer_syntaxes (found %q)."),
 	reason.DICOMCalledAE:        says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
 	reason.DICOMCallingAE:       says("Add %s to ae.titles in the device's file, if the device may call itself so."),
@@ -34,6 +35,15 @@ var serverRemedies = map[reason.Code]func(found string) string{
 	reason.DICOMPeerRejected: rejectedBy(false),
 	reason.DICOMCalledAE:     says("Have the server call the device by its AE title, or add %s to ae.titles in the device's file."),
 	reason.DICOMCallingAE:    says("Have the server call itself by its AE title, or correct ae of its upstream in site.yaml (found %q)."),
+}
+
+// raiseLimit says which limit of connections is reached, and that it may be raised.
+func raiseLimit(found string) string {
+	key := "limits.sessions"
+	if strings.Contains(found, "this gateway") {
+		key = "limits.connections in cordon.yaml"
+	}
+	return fmt.Sprintf("Find out why connections stay open, or raise %s (it is %s).", key, found)
 }
 
 // rejectedBy explains the A-ASSOCIATE-RJ of the device, or of the server.

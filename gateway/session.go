@@ -45,6 +45,7 @@ type session struct {
 	failed  bool         // it is opaque because of a failure of our own
 	flow    *policy.Flow // nil until the first unit chose it
 	account *account     // of the flow
+	denial  denial       // why it may only be refused
 	judged  judged
 	from    audit.Source // under judged
 
@@ -235,7 +236,7 @@ func (s *session) turnOpaque(code reason.Code) bool {
 	if f == nil && len(s.candidates) == 1 {
 		f = s.candidates[0]
 	}
-	if f == nil || s.opaque {
+	if f == nil || s.opaque || s.denial.code != "" {
 		return false
 	}
 	s.failed = code == reason.EngineFailure
@@ -267,7 +268,6 @@ func (s *session) bind() {
 func (s *session) use(f *policy.Flow) {
 	if s.flow == nil {
 		s.account = s.gw.accounts.of(f)
-		s.account.sessions.Add(1)
 	}
 	s.flow = f
 	s.capWindows()

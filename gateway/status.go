@@ -15,8 +15,9 @@ type Status struct {
 	Policy      string         `json:"policy"`
 	Since       time.Time      `json:"since"`
 	Draining    bool           `json:"draining"`
-	Sessions    int            `json:"sessions"`
-	Handshakes  int            `json:"handshakes"` // connections whose peers have not proven yet who they are
+	Sessions    int            `json:"sessions"`    // of known flows, that go on
+	Connections int            `json:"connections"` // all that are open, those that are only refused included
+	Handshakes  int            `json:"handshakes"`  // connections whose peers have not proven yet who they are
 	AuditLost   uint64         `json:"audit_lost"`
 	Reload      *ReloadStatus  `json:"reload,omitempty"`
 	Flows       []FlowStatus   `json:"flows"`
@@ -98,9 +99,11 @@ func (g *Gateway) Status() Status {
 	p := g.store.Current()
 	st := Status{
 		Box: p.Box.Name, Version: g.opts.Version, Policy: p.Version, Since: g.began,
-		Sessions: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
+		Connections: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
 		Flows: []FlowStatus{}, Limits: g.limits(p), Tunnels: []TunnelStatus{}, Uninspected: []Uninspected{},
 	}
+	sessions, by := g.sessionsOf()
+	st.Sessions = sessions
 	g.mu.Lock()
 	st.Draining = g.draining
 	g.mu.Unlock()
@@ -112,7 +115,7 @@ func (g *Gateway) Status() Status {
 		if f == nil && a.lastSeen.Load() == 0 {
 			continue // a flow of an earlier policy that never said anything
 		}
-		st.Flows = append(st.Flows, a.status(p, f))
+		st.Flows = append(st.Flows, a.status(p, f, by[a]))
 	}
 	for _, t := range g.tunnels.states() {
 		st.Tunnels = append(st.Tunnels, TunnelStatus{t.Name, t.Up, t.Problem, timeOrNil(t.NotAfter)})
@@ -125,12 +128,13 @@ func (g *Gateway) Status() Status {
 	return st
 }
 
-// status describes an account; f is its flow in p, the policy in force, nil when it has none.
-func (a *account) status(p *policy.Policy, f *policy.Flow) FlowStatus {
+// status describes an account with so many sessions; f is its flow in p, the policy in force, nil
+// when it has none.
+func (a *account) status(p *policy.Policy, f *policy.Flow, sessions int64) FlowStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	st := FlowStatus{
-		Device: a.device, Flow: a.flow, State: FlowSilent, Sessions: a.sessions.Load(), Refused: a.refused,
+		Device: a.device, Flow: a.flow, State: FlowSilent, Sessions: sessions, Refused: a.refused,
 		LastSeen: unixOrNil(a.lastSeen.Load()), LastGood: unixOrNil(a.lastGood.Load()),
 		LastRefusal: advised(p, a.device, a.flow, a.lastRefusal), Narrowed: advised(p, a.device, a.flow, a.narrowed), Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
 	}

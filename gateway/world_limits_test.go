@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -166,5 +167,83 @@ func TestLimitsAreOnlyReportedInShadow(t *testing.T) {
 	}
 	for _, code := range []reason.Code{reason.CapInstances, reason.CapRate} {
 		w.heard(`"verdict":"allow"`, `"would":"refuse"`, string(code))
+	}
+}
+
+// reason.SessionLimit: a connection beyond the device's limit is a refusal of its flow, with the
+// number and its place, and no session of status.
+func TestSessionLimitNamesItsRule(t *testing.T) {
+	w, _ := limitedWorld(t, "enforce", "sessions: 2")
+	for range 2 {
+		mustAssociate(t, w, ctImage)
+	}
+	_, err := w.associate("PACS", "CT1", ctImage)
+	var rj *endpoint.Rejected
+	if want := (reason.RJ{Result: 2, Source: 3, Reason: 2}); !errors.As(err, &rj) || rj.RJ != want {
+		t.Errorf("the third got %v, want a rejection %+v", err, want)
+	}
+	const rule = "devices/ct-1.yaml:7:20 limits.sessions"
+	w.heard(string(reason.SessionLimit), `"device":"ct-1"`, `"flow":"archive"`, `"rule":"`+rule+`"`, `"found":"2 sessions"`)
+	w.dial(w.dicom)
+	eventually(t, "three connections", func() bool { return w.gw.Status().Connections == 3 })
+	st := w.gw.Status()
+	if st.Sessions != 2 {
+		t.Errorf("status has %d sessions, want the two that go on", st.Sessions)
+	}
+	for _, f := range st.Flows {
+		if f.Flow == "" {
+			t.Errorf("counted under no flow: %+v", f)
+		}
+	}
+	f := w.flowStatus("ct-1", "archive")
+	if f.State != FlowRefusing || f.Sessions != 2 || f.Refused != 1 || !strings.Contains(f.Do, "it is 2 sessions") || !strings.Contains(f.Do, rule) {
+		t.Errorf("status says %+v", f)
+	}
+	e, err := w.gw.Explain(string(reason.SessionLimit))
+	if err != nil || len(e.Recent) != 1 || e.Recent[0].Session == "" || !strings.HasPrefix(e.Remedy[0], "ct-1/archive: ") || !strings.Contains(e.Remedy[0], rule) {
+		t.Errorf("explained as %+v, %v", e, err)
+	}
+}
+
+// Where nothing sets the limit, the default is named, also of connections for which there is no room
+// to refuse them in words.
+func TestSessionLimitSaysThatItIsTheDefault(t *testing.T) {
+	w := newWorld(t, nil)
+	const open, most = 90, 64
+	w.flood(open, "127.0.0.1", w.hl7, nil).await(t, open-most)
+	refused, unread := 0, 0
+	for _, r := range w.gw.audit.Recent(1000) {
+		if r.Reason != reason.SessionLimit {
+			continue
+		}
+		if r.Device != "analyzer-1" || r.Flow != "results" || r.Found.String() != "64 sessions, the default" || r.Rule != "built-in limits.sessions" {
+			t.Errorf("recorded %+v", r)
+		}
+		if r.Session != "" {
+			refused++
+		} else {
+			unread++
+		}
+	}
+	if refused == 0 || unread == 0 || refused+unread > open-most {
+		t.Errorf("%d refused, %d closed unread", refused, unread)
+	}
+	if st := w.gw.Status(); st.Sessions != 0 || st.Unknown[0].Reason != reason.SessionLimit || !strings.Contains(st.Unknown[0].Do, "64 sessions, the default") {
+		t.Errorf("status says %+v", st)
+	}
+}
+
+// A device in shadow is held to its limit of connections too, whatever they say.
+func TestUnreadableConnectionBeyondTheLimitDoesNotPass(t *testing.T) {
+	w, _ := limitedWorld(t, "shadow", "sessions: 1")
+	mustAssociate(t, w, ctImage)
+	c := w.dial(w.dicom)
+	fmt.Fprint(c, "garbage that would pass in shadow")
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Logf("it ended with %v", err)
+	}
+	w.heard(`"verdict":"refuse"`, `"device":"ct-1"`, string(reason.DICOMNotDICOM))
+	if text := w.sink.String(); strings.Contains(text, string(reason.SessionOpaque)) {
+		t.Errorf("it went on without inspection:\n%s", text)
 	}
 }

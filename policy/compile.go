@@ -85,6 +85,9 @@ func (c *compiler) box() {
 		Handshakes: pick(y.Limits.Handshakes.Value, 1024),
 		Grace:      pick(y.Timers.Grace.Value, 15*time.Second),
 	}
+	if at := y.Limits.Connections; at.Value != 0 {
+		b.SessionsRule = fmt.Sprintf("%s limits.connections", at.At)
+	}
 	if b.Audit != "-" {
 		b.Audit = c.src.path(b.Audit)
 	}
@@ -126,8 +129,13 @@ func (c *compiler) limits(base Limits, y file.Limits) Limits {
 	if y.Outstanding.Value > mostOutstanding {
 		c.Errorf(y.Outstanding.At, file.BadValue, fmt.Sprintf("write at most %d", mostOutstanding), "%d outstanding operations are more than an association is kept with", y.Outstanding.Value)
 	}
+	rule := base.SessionsRule
+	if y.Sessions.Set() {
+		rule = fmt.Sprintf("%s limits.sessions", y.Sessions.At)
+	}
 	return Limits{
-		Hold: pick(int(y.Hold.Value), base.Hold), Message: pick(int(y.Message.Value), base.Message),
+		SessionsRule: rule,
+		Hold:         pick(int(y.Hold.Value), base.Hold), Message: pick(int(y.Message.Value), base.Message),
 		MaxPDU: pick(int(y.MaxPDU.Value), base.MaxPDU), Sessions: pick(y.Sessions.Value, base.Sessions),
 		DataSet: c.dataSet(base.DataSet, y.DataSet),
 	}

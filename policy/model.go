@@ -67,6 +67,8 @@ type Box struct {
 	Tunnels  map[string]*Tunnel
 	Budget   int64 // bytes that undecided units of all sessions may hold
 	Sessions int   // connections at a time
+	// SessionsRule is where Sessions is set; "" where it is the default.
+	SessionsRule string
 	// Handshakes is how many connections may be proving who they are at a time; a source has half.
 	Handshakes int
 	Grace      time.Duration
@@ -186,7 +188,9 @@ type Limits struct {
 	Message  int // bytes of the largest HL7 block
 	MaxPDU   int // bytes of the largest P-DATA-TF PDU, header excluded
 	Sessions int // connections of the device on this flow at a time
-	DataSet  dicom.ScanLimits
+	// SessionsRule is where Sessions is set; "" where it is the default.
+	SessionsRule string
+	DataSet      dicom.ScanLimits
 }
 
 // Listener is an address where flows are heard.
