@@ -11,7 +11,7 @@ import (
 )
 
 // ServeHTTP answers health and metrics questions on a loopback address: /healthz says that the
-// process lives, /readyz that it takes connections, /metrics what Prometheus reads. It is
+// process lives, and what it lives without, /readyz that it takes connections, /metrics what Prometheus reads. It is
 // read-only, and the Host header must name this host, so that no page in a browser can ask by
 // another name.
 func (g *Gateway) ServeHTTP(address string) (stop func(), err error) {
@@ -24,7 +24,12 @@ func (g *Gateway) ServeHTTP(address string) (stop func(), err error) {
 		return nil, fmt.Errorf("http.address: %s is not a loopback address; metrics are for this host alone (use 127.0.0.1:9180)", address)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "ok")
+		if a := g.auditStatus(); a != nil { // traffic goes on without it, so this is no failure
+			fmt.Fprintf(w, "audit records cannot be written since %s: %d wait, %d are lost\n", a.Since.Format(time.RFC3339), a.Waiting, a.Lost)
+		}
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		draining := g.draining

@@ -44,6 +44,13 @@ func newMetrics(g *Gateway) *metrics {
 		gauge("sessions", "Sessions under way, connections that are only refused included.", func() float64 { return float64(g.sessionCount()) }),
 		gauge("handshakes", "Connections whose peers have not proven yet who they are.", func() float64 { return float64(g.handshakes.count()) }),
 		gauge("held_bytes", "Memory that undecided units take beyond their first buffer.", func() float64 { return float64(g.budget.used.Load()) }),
+		gauge("audit_failing", "1 while audit records cannot be written, else 0.", func() float64 {
+			if g.auditStatus() != nil {
+				return 1
+			}
+			return 0
+		}),
+		gauge("audit_waiting_records", "Audit records that are not written yet.", func() float64 { return float64(g.audit.Waiting()) }),
 		gauge("audit_lost_records", "Audit records that could not be written.", func() float64 { return float64(g.audit.Lost()) }),
 		&lastSeen{g: g, desc: prometheus.NewDesc("cordon_device_last_seen_timestamp_seconds", "When a device was last heard on a flow.", []string{"device", "flow"}, nil)},
 		&limitUse{g: g,

@@ -19,12 +19,30 @@ type Status struct {
 	Connections int            `json:"connections"` // all that are open, those that are only refused included
 	Handshakes  int            `json:"handshakes"`  // connections whose peers have not proven yet who they are
 	AuditLost   uint64         `json:"audit_lost"`
+	Audit       *AuditStatus   `json:"audit,omitempty"` // nil while records can be written
 	Reload      *ReloadStatus  `json:"reload,omitempty"`
 	Flows       []FlowStatus   `json:"flows"`
 	Limits      []LimitStatus  `json:"limits"`
 	Unknown     []UnknownPeer  `json:"unknown_peers"`
 	Tunnels     []TunnelStatus `json:"tunnels"`
 	Uninspected []Uninspected  `json:"plain_upstreams"`
+}
+
+// AuditStatus says why audit records cannot be written, and what becomes of them.
+type AuditStatus struct {
+	Problem string    `json:"problem"`
+	Since   time.Time `json:"since"`
+	Waiting int       `json:"waiting"` // records kept in memory until they can be written
+	Lost    uint64    `json:"lost"`    // records that found no room there, since the start
+}
+
+// auditStatus returns nil while records can be written.
+func (g *Gateway) auditStatus() *AuditStatus {
+	err, since := g.audit.Trouble()
+	if err == nil {
+		return nil
+	}
+	return &AuditStatus{Problem: err.Error(), Since: since, Waiting: g.audit.Waiting(), Lost: g.audit.Lost()}
 }
 
 // ReloadStatus says how the last reload went.
@@ -99,7 +117,7 @@ func (g *Gateway) Status() Status {
 	p := g.store.Current()
 	st := Status{
 		Box: p.Box.Name, Version: g.opts.Version, Policy: p.Version, Since: g.began,
-		Connections: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Unknown: g.unknown.list(),
+		Connections: g.sessionCount(), Handshakes: g.handshakes.count(), AuditLost: g.audit.Lost(), Audit: g.auditStatus(), Unknown: g.unknown.list(),
 		Flows: []FlowStatus{}, Limits: g.limits(p), Tunnels: []TunnelStatus{}, Uninspected: []Uninspected{},
 	}
 	sessions, by := g.sessionsOf()

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/gateway/audit"
 	"cordon/protocols/dicom"
 	"cordon/protocols/dicom/endpoint"
 	"cordon/protocols/hl7"
@@ -194,6 +195,67 @@ func TestFullDiskStopsNothing(t *testing.T) {
 	}
 	if n := len(w.his.received()); n != 100 {
 		t.Errorf("%d messages arrived", n)
+	}
+}
+
+// A full disk is shown wherever somebody may look, until there is room again.
+func TestFullDiskIsShown(t *testing.T) {
+	w := newWorld(t, nil)
+	disk, told := &sink{full: true}, make(chan error, 10)
+	records, err := audit.New(func() (io.WriteCloser, error) { return disk, nil }, audit.Options{Trouble: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.gw.audit = records
+	defer closeAudit(records)
+	address := freeAddress(t)
+	stop, err := w.gw.ServeHTTP(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	ask := func(path string) (body string) {
+		t.Helper()
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s answered %s", path, resp.Status)
+		}
+		return string(b)
+	}
+	send(t, hl7end.NewClient(w.dial(w.hl7)), message("ORU^R01", "C1", "Doe"))
+	if err := <-told; err == nil {
+		t.Fatal("the disk is not full")
+	}
+	a := w.gw.Status().Audit
+	if a == nil || a.Problem == "" || a.Since.IsZero() || a.Waiting == 0 {
+		t.Errorf("status says %+v", a)
+	}
+	if body := ask("/healthz"); !strings.HasPrefix(body, "ok\n") || !strings.Contains(body, "audit records cannot be written since") {
+		t.Errorf("/healthz says %q", body)
+	}
+	if body := ask("/metrics"); !strings.Contains(body, "cordon_audit_failing 1\n") || strings.Contains(body, "cordon_audit_waiting_records 0\n") {
+		t.Errorf("/metrics says\n%s", body)
+	}
+
+	disk.mu.Lock()
+	disk.full = false
+	disk.mu.Unlock()
+	if err := <-told; err != nil {
+		t.Fatalf("there is room again, and %v", err)
+	}
+	if a := w.gw.Status().Audit; a != nil {
+		t.Errorf("status still says %+v", a)
+	}
+	if body := ask("/healthz"); body != "ok\n" {
+		t.Errorf("/healthz still says %q", body)
+	}
+	if body := ask("/metrics"); !strings.Contains(body, "cordon_audit_failing 0\n") {
+		t.Error("/metrics still says that it fails")
 	}
 }
 

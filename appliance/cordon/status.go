@@ -188,7 +188,11 @@ func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
 	if st.Reload != nil && st.Reload.Problem != "" {
 		out.Printf("\n%s the last reload, %s ago, was refused; the policy before it is in force:\n%s\n", screen.Coloured("●", screen.Red), screen.Age(now.Sub(st.Reload.At)), st.Reload.Problem)
 	}
-	if st.AuditLost > 0 {
+	if a := st.Audit; a != nil {
+		out.Printf("\n%s audit records cannot be written for %s: %s\n", screen.Coloured("●", screen.Red), screen.Age(now.Sub(a.Since)), a.Problem)
+		out.Printf("  traffic goes on; %s waiting in memory, %d lost\n", count(a.Waiting, "record"), a.Lost)
+		out.Printf("  what to do: make room, or let Cordon write, where audit.file in cordon.yaml leads\n")
+	} else if st.AuditLost > 0 {
 		out.Printf("\n%s %d audit records could not be written\n", screen.Coloured("●", screen.Red), st.AuditLost)
 	}
 }

@@ -45,6 +45,8 @@ type Log struct {
 	pending *gap     // lost since the last record that was taken; nil for nothing
 	missed  [2]chunk // the last records that were lost, to be asked about; the first is older
 	lost    uint64
+	failing error     // why the last write, or opening the sink anew, failed; nil while all is well
+	since   time.Time // of the first failure in this row
 	reopen  bool
 	closed  bool
 
@@ -157,6 +159,23 @@ func (l *Log) Lost() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
+}
+
+// Trouble returns why records cannot be written at the moment, and since when; nil while they can.
+func (l *Log) Trouble() (err error, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failing, l.since
+}
+
+// fails notes an error of the sink, or with nil that there is none any longer.
+func (l *Log) fails(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failing == nil {
+		l.since = time.Now()
+	}
+	l.failing = err
 }
 
 // Waiting is how many records are not written yet.

@@ -160,6 +160,7 @@ func (w *writer) pause() bool {
 
 // report tells the first of a row of errors.
 func (w *writer) report(err error) {
+	w.log.fails(err)
 	if !w.troubled {
 		w.troubled = true
 		w.log.trouble(err)
@@ -171,6 +172,7 @@ func (w *writer) recovered() {
 	w.wait = 0
 	if w.troubled && !w.stale {
 		w.troubled = false
+		w.log.fails(nil)
 		w.log.trouble(nil)
 	}
 }
