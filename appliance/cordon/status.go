@@ -39,7 +39,8 @@ States of a flow:
   silent        nothing was heard yet
   refusing      the last unit was refused, or one in the last five minutes
   would-refuse  it passed (learn, shadow), but enforce would have refused it
-  rejected      the server itself rejects associations (or the device, where a server connects)
+  rejected      the server itself rejected the last association, or one in the last five minutes (or the
+                device did, where a server connects to it)
   down          the server cannot be reached
   held          the device is quarantined or retired`,
 		Args: exactly(0, "no arguments"),
@@ -144,8 +145,12 @@ func trouble(f gateway.FlowStatus, now time.Time) string {
 		return fmt.Sprintf("%s %s has not been reached for %s: %s", what, f.Upstream, ago(f.DownSince, now), f.Problem)
 	}
 	if r := f.LastRejection; f.State == gateway.FlowRejected && r != nil {
-		return fmt.Sprintf("rejected by the %s: %s since %s ago, the latest %s ago, session %s: %s",
-			r.From, count(int(f.Rejected), "association"), ago(f.RejectedSince, now), screen.Age(now.Sub(r.Time)), r.Session, f.Meaning)
+		again := ""
+		if f.LastGood != nil && f.LastGood.After(r.Time) {
+			again = ", and it has accepted since"
+		}
+		return fmt.Sprintf("rejected by the %s: %s, the first %s ago, the latest %s ago, session %s: %s%s",
+			r.From, count(int(f.Rejected), "association"), ago(f.RejectedSince, now), screen.Age(now.Sub(r.Time)), r.Session, f.Meaning, again)
 	}
 	r := f.LastRefusal
 	if r == nil {

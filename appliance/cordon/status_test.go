@@ -31,7 +31,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	for _, want := range []string{
 		"policy p1, 2 sessions\n",
 		"rejected", "1 s ago: A-ASSOCIATE-RJ dicom.peer-rejected",
-		"● ct-3/archive: rejected by the server: 7 associations since 1 h ago, the latest 1 s ago, session x-1: temporary congestion\n  what to do: Check the server.\n",
+		"● ct-3/archive: rejected by the server: 7 associations, the first 1 h ago, the latest 1 s ago, session x-1: temporary congestion\n  what to do: Check the server.\n",
 		"● ct-4: A-ASSOCIATE-RQ from the device, 1 min ago, session x-2: Too many. (found \"2 sessions\")\n  what to do: Raise it.\n",
 		"● audit records cannot be written for 3 min: write audit.jsonl: no space left on device\n  traffic goes on; 12 records waiting in memory, 4 lost\n  what to do: ",
 	} {
