@@ -38,7 +38,7 @@ type AuditStatus struct {
 
 // auditStatus returns nil while records can be written.
 func (g *Gateway) auditStatus() *AuditStatus {
-	err, since := g.audit.Trouble()
+	since, err := g.audit.Trouble()
 	if err == nil {
 		return nil
 	}

@@ -161,11 +161,11 @@ func (l *Log) Lost() uint64 {
 	return l.lost
 }
 
-// Trouble returns why records cannot be written at the moment, and since when; nil while they can.
-func (l *Log) Trouble() (err error, since time.Time) {
+// Trouble returns since when records cannot be written, and why; nil while they can.
+func (l *Log) Trouble() (since time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failing, l.since
+	return l.since, l.failing
 }
 
 // fails notes an error of the sink, or with nil that there is none any longer.
