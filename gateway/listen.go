@@ -134,23 +134,29 @@ func (l *listener) current() *policy.Listener {
 	return l.spec
 }
 
-// handle finds out whose connection it is and runs its session.
+// handle finds out whose connection it is and runs its session. A session's stack is as long as its
+// life, so what is needed to begin it is not beneath.
 func (l *listener) handle(c tunnels.Conn) {
+	if s := l.receive(c); s != nil {
+		s.run()
+	}
+}
+
+// receive makes a session of a connection; nil when it was closed unread.
+func (l *listener) receive(c tunnels.Conn) *session {
 	g, spec := l.gw, l.current()
 	peer := addressOf(c)
 	if g.full() {
 		g.refuseUnread(spec, c, peer, unread{denial: crowdedBox(&g.store.Current().Box)})
-		return
+		return nil
 	}
 	if spec.Tunnel.Kind != "plain" {
 		if code, err := g.prove(c, peer); err != nil {
 			g.refuseUnread(spec, c, peer, unread{denial: denial{code: code}, why: err})
-			return
+			return nil
 		}
 	}
-	if s := g.meet(spec, c, peer); s != nil {
-		s.run()
-	}
+	return g.meet(spec, c, peer)
 }
 
 // prove has the peer of a connection prove who it is. When it does not, it says why.
