@@ -19,6 +19,7 @@ type all struct{}
 func (all) Associate(*dicom.Association, *protocols.Verdict)                                   {}
 func (all) Context(*dicom.Association, *dicom.PresentationContext, []bool, *protocols.Verdict) {}
 func (all) Command(*dicom.Command, *protocols.Verdict)                                         {}
+func (all) Renames() bool                                                                      { return false }
 func (all) Title(protocols.Side, []byte) string                                                { return "" }
 func (all) Needs(*dicom.Command) dicom.Tag                                                     { return dicom.TagStudyInstanceUID }
 func (all) Breach(code reason.Code, v *protocols.Verdict)                                      { v.Refuse(code, "") }

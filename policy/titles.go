@@ -93,6 +93,12 @@ func (f *Flow) toDevice(title []byte) string {
 	return f.titles.was[string(title)]
 }
 
+// Renames tells whether there is a renamed server at the site.
+func (s *Session) Renames() bool {
+	f := s.Flow()
+	return f != nil && len(f.titles.now)+len(f.titles.was) > 0
+}
+
 // Title returns the AE title that the other side knows an application entity by. A device that
 // called the server by its new title knows that one.
 func (s *Session) Title(from protocols.Side, title []byte) string {

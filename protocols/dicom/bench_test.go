@@ -15,6 +15,7 @@ type allowing struct{}
 func (allowing) Associate(*Association, *protocols.Verdict)                             {}
 func (allowing) Context(*Association, *PresentationContext, []bool, *protocols.Verdict) {}
 func (allowing) Command(*Command, *protocols.Verdict)                                   {}
+func (allowing) Renames() bool                                                          { return false }
 func (allowing) Title(protocols.Side, []byte) string                                    { return "" }
 func (allowing) Needs(*Command) Tag                                                     { return TagStudyInstanceUID }
 func (allowing) DataSet(*Command, *DataSet, *protocols.Verdict)                         {}

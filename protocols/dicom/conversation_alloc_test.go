@@ -16,6 +16,7 @@ func (quiet) Associate(*Association, *protocols.Verdict)                        
 func (quiet) Context(*Association, *PresentationContext, []bool, *protocols.Verdict) {}
 func (quiet) Command(*Command, *protocols.Verdict)                                   {}
 func (quiet) Needs(c *Command) Tag                                                   { return TagStudyInstanceUID }
+func (quiet) Renames() bool                                                          { return true }
 func (quiet) Title(protocols.Side, []byte) string                                    { return "" }
 func (quiet) Breach(code reason.Code, v *protocols.Verdict)                          { v.Refuse(code, "") }
 func (quiet) DataSet(_ *Command, d *DataSet, v *protocols.Verdict) {

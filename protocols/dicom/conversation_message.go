@@ -122,7 +122,7 @@ func (t *turn) command() error {
 	}
 	t.c.rules.Command(c, v)
 	if !v.Refused() && c.HasDataSet {
-		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c))
+		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c) && t.c.rules.Renames())
 		switch c.Field {
 		case CStoreRQ:
 		case CFindRQ, CMoveRQ, CGetRQ:

@@ -37,6 +37,9 @@ func namesTitles(c *Command) bool {
 func (t *turn) retitle() {
 	r, m := &t.c.retitler, &t.s.msg
 	m.anew = [2]int{}
+	if !t.c.rules.Renames() {
+		return
+	}
 	r.reset(t.c.rules, t.from)
 	switch {
 	case m.cmd.Field == CMoveRQ:

@@ -42,6 +42,8 @@ func (r *script) Command(c *Command, v *protocols.Verdict) {
 	}
 }
 
+func (r *script) Renames() bool { return len(r.titles) > 0 }
+
 func (r *script) Title(_ protocols.Side, title []byte) string { return r.titles[string(title)] }
 
 func (r *script) Needs(c *Command) Tag {

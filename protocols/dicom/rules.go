@@ -41,6 +41,10 @@ type Rules interface {
 	// one that Command and DataSet allowed.
 	Breach(code reason.Code, v *protocols.Verdict)
 
+	// Renames tells whether Title may return anything but "". Where it says no, messages are not
+	// searched for titles.
+	Renames() bool
+
 	// Title returns the AE title that the other side knows an application entity by, where the
 	// side that names it uses one that it had before; "" where both use the same. It is asked
 	// about Move Destination, Move Originator and Retrieve AE Title.
