@@ -160,8 +160,10 @@ func (g *Gateway) watchAll(w *fsnotify.Watcher) {
 }
 
 func (g *Gateway) follow(ctx context.Context, w *fsnotify.Watcher) {
-	quiet := time.NewTimer(0)
-	<-quiet.C
+	quiet := time.NewTimer(quietFor)
+	if !g.store.Current().Outdated(g.opts.Watch) { // nothing changed before it was watched
+		quiet.Stop()
+	}
 	for {
 		select {
 		case <-ctx.Done():

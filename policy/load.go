@@ -91,6 +91,24 @@ func Directories(path string) []string {
 	return slices.Compact(dirs)
 }
 
+// clockStep is more than the clock of a file system may be behind that of the process.
+const clockStep = 20 * time.Millisecond
+
+// Outdated tells whether something in the directories of the site was written after p began to be
+// read, so that p may not say what the files say.
+func (p *Policy) Outdated(dirs []string) bool {
+	newer := func(info fs.FileInfo, err error) bool {
+		return err == nil && info.ModTime().After(p.origins.now.Add(-clockStep))
+	}
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir) // what cannot be read is no longer what was read
+		if newer(os.Stat(dir)) || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && newer(e.Info()) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // disk is where files come from. A test may put its own in the way.
 type disk struct {
 	exists func(path string) error // nil: os.Stat

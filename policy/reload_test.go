@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cordon/protocols"
 	"cordon/protocols/dicom"
@@ -321,5 +322,41 @@ func TestDirectories(t *testing.T) {
 	slices.Sort(want)
 	if got := Directories(filepath.Join(dir, "cordon.yaml")); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestOutdated: what changes while a policy is read, and after, is noticed without a watcher.
+func TestOutdated(t *testing.T) {
+	dir := t.TempDir()
+	writeSite(t, dir, map[string]string{"cordon.yaml": testBox, "site.yaml": testSite, "devices/all.yaml": ct1})
+	dirs := Directories(dir)
+	old := time.Now().Add(-time.Hour)
+	age := func() {
+		for _, name := range append([]string{"cordon.yaml", "site.yaml", "devices/all.yaml"}, "", "devices") {
+			if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	age()
+	p, diags := Load(dir)
+	if p == nil {
+		t.Fatal(diags)
+	}
+	if p.Outdated(dirs) {
+		t.Error("nothing was written since")
+	}
+	for name, change := range map[string]func(path string) error{
+		"written": func(path string) error { return os.WriteFile(path, []byte("# new\n"), 0o644) },
+		"removed": os.Remove,
+	} {
+		if err := change(filepath.Join(dir, "devices/all.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if !p.Outdated(dirs) {
+			t.Errorf("a file was %s", name)
+		}
+		writeSite(t, dir, map[string]string{"devices/all.yaml": ct1})
+		age()
 	}
 }
