@@ -129,18 +129,15 @@ func (w *window) room(limit int) ([]byte, grown) {
 		return nil, atCap
 	}
 	size := min(2*len(w.buf), max(limit, buffer.Small))
-	more := int64(size)
-	if !w.share.take(more) {
+	// The two are there at once only while one is copied, which does not count.
+	if !w.share.take(int64(size) - w.extra) {
 		return nil, overBudget
 	}
 	bigger := buffer.Take(size)
 	copy(*bigger, w.buf[:w.end])
 	buffer.Give(w.memory)
-	if w.extra > 0 {
-		w.share.give(w.extra)
-	}
 	w.hold(bigger)
-	w.extra = more
+	w.extra = int64(size)
 	return w.buf[w.end:], roomy
 }
 

@@ -36,6 +36,7 @@ func (c *compiler) flow(d *deviceFile, name string, y file.Flow, base deviceFlow
 	}
 	f.stateRule = fmt.Sprintf("%s state", d.y.State.At)
 	ok := c.protocol(f)
+	c.affordable(f)
 	f.Usage = c.flowUsage(f)
 	ok = c.ends(f) && ok
 	ok = c.allow(f) && ok
@@ -55,6 +56,21 @@ func (c *compiler) flow(d *deviceFile, name string, y file.Flow, base deviceFlow
 	c.policy.Flows = append(c.policy.Flows, f.Flow)
 	c.policy.flows[f.id] = f.Flow
 	c.flowPlace[f.Flow] = places{flow: y.At, identify: d.known(f.FromServer)}
+}
+
+// affordable notes units that a device cannot hold: it has at most half of the budget.
+func (c *compiler) affordable(f *flowFile) {
+	key, most, at := "hold", int64(f.Limits.Hold), f.y.Limits.Hold.At
+	if f.Protocol == HL7 {
+		key, most, at = "message", int64(f.Limits.Message), f.y.Limits.Message.At
+	}
+	if !at.Set() {
+		at = f.y.At
+	}
+	if half := c.policy.Box.Budget / 2; most > half {
+		c.Notef(at, file.Remark, fmt.Sprintf("raise limits.budget in %s above %s", configName, sizeText(2*most)),
+			"limits.%s is %s, and a device may hold half of the budget, %s", key, sizeText(most), sizeText(half))
+	}
 }
 
 var modes = map[string]Mode{"learn": Learn, "shadow": Shadow, "enforce": Enforce}

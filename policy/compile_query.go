@@ -257,14 +257,15 @@ func (m *model) narrowing(match []dicom.Tag) map[string]map[place]bool {
 		set := map[place]bool{}
 		known := map[dicom.Tag]bool{}
 		for _, h := range m.heed {
-			if at, unique := m.rung(h); at == i || at < i && unique {
+			at, unique := m.rung(h)
+			if at == i || at < i && (unique || slices.Contains(match, h.tag)) {
 				set[h.place] = true
 			}
 			known[h.tag] = true
 		}
 		for _, tag := range match {
 			if known[tag] {
-				continue // servers look for it where the standard has it
+				continue // servers look for it where the standard has it, and not below the level
 			}
 			set[place{0, tag}] = true
 			if !m.archive {

@@ -49,7 +49,7 @@ func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 	case dicom.CFindRQ, dicom.CMoveRQ, dicom.CGetRQ:
 		p.identifier(c, d, v)
 	default: // what has come well-formed as far as it may be held goes on
-		if d.Fault != nil && d.Fault.Reason != reason.CapHold {
+		if d.Fault != nil && d.Fault.Reason != reason.CapHold && !p.dicom.tolerates(d.Fault.Reason) {
 			v.Refuse(d.Fault.Reason, ruleDataSet)
 		}
 	}

@@ -167,6 +167,21 @@ func TestDataSetsThatAreNoObjects(t *testing.T) {
 			want.check(t, &v)
 		}
 	}
+	s = storing(t, false)
+	for _, tolerate := range []bool{false, true} {
+		if tolerate {
+			device := strings.Replace(ct1, "archive: {to: pacs,", "archive: {to: pacs, tolerate: {remainder: true},", 1)
+			s = begun(t, NewStore(site(t, device)), "10.0.0.1", "PACS2", "CT1")
+		}
+		c := sent(protocols.Far, dicom.CFindRSP, studyFind, 0)
+		var v protocols.Verdict
+		v.Reset(c.From)
+		s.Command(c, &v)
+		s.DataSet(c, &dicom.DataSet{Fault: &protocols.Malformed{Reason: reason.DICOMDataSet}}, &v)
+		if v.Refused() == tolerate {
+			t.Errorf("tolerated: %v, refused: %v", tolerate, v.Refused())
+		}
+	}
 }
 
 // TestToleratedBreaches: a flow may live with some of what the standard forbids, and with no other.

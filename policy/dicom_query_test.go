@@ -59,6 +59,7 @@ func TestIdentifiers(t *testing.T) {
 		{"at a level that the model has not", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "PATIENT", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel).about("PATIENT", "")},
 		{"at no level, where levels are not limited", "find: {model: Study Root}", dicom.CFindRQ, studyFind, "", keys{{patientID, dicom.Single}}, refused(reason.DICOMQueryLevel)},
 		{"by an attribute of the policy, at any level", "find: {model: Study Root, match: [Patient's Birth Date]}", dicom.CFindRQ, studyFind, "SERIES", keys{{birthDate, dicom.Single}}, allowed},
+		{"a study by its patient's name, where the policy says that the server takes it", "find: {model: Patient Root, match: [Patient's Name, Patient ID]}", dicom.CFindRQ, patientFind, "STUDY", keys{{patientName, dicom.Wildcard}}, allowed},
 		{"by a series' attribute that the policy names, at its study's level", "find: {model: Study Root, match: [Modality]}", dicom.CFindRQ, studyFind, "STUDY", keys{{0x00080060, dicom.Single}}, refused(reason.DICOMQueryEverything)},
 		{"everything is allowed", open, dicom.CFindRQ, studyFind, "STUDY", nil, allowed},
 

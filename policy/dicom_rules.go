@@ -22,7 +22,8 @@ type dicomRules struct {
 
 	lettered    bool // UIDs with letters in them pass
 	anyGeometry bool // images pass whose Pixel Data does not fit what they say of it
-	// anyRemainder says that objects pass that are malformed behind what was read of them.
+	// anyRemainder says that data sets pass that are malformed where no rule reads them: objects
+	// behind what was read of them when they were let through, answers, what is no identifier.
 	anyRemainder bool
 	anyRole      bool // requests pass of a role that was not negotiated
 }

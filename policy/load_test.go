@@ -198,3 +198,20 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestUnitsLargerThanTheBudget: a device cannot hold more than half of it.
+func TestUnitsLargerThanTheBudget(t *testing.T) {
+	dir := t.TempDir()
+	writeSite(t, dir, map[string]string{"cordon.yaml": testBox + "limits: {budget: 20MiB}\n", "site.yaml": testSite,
+		"devices/all.yaml": strings.Replace(ct1, "archive: {to: pacs,", "archive: {to: pacs, limits: {hold: 12MiB},", 1) + "\n---\n" + strings.Replace(lab, "%M", "shadow", 1)})
+	p, diags := Load(dir)
+	var notes []string
+	for _, d := range diags {
+		notes = append(notes, d.Message)
+	}
+	all := strings.Join(notes, "\n")
+	if p == nil || !strings.Contains(all, "limits.hold is 12MiB, and a device may hold half of the budget, 10MiB") ||
+		!strings.Contains(all, "limits.message is 16MiB") || strings.Count(all, "half of the budget") != 3 {
+		t.Errorf("%s", diags)
+	}
+}

@@ -360,3 +360,22 @@ func TestOutdated(t *testing.T) {
 		age()
 	}
 }
+
+// TestABreachBelongsToItsMessage: what turns out late is judged as the message was that it is of.
+func TestABreachBelongsToItsMessage(t *testing.T) {
+	const shadow = "device: d\nmode: shadow\nidentify: {ip: 10.0.0.1}\nae: {titles: [CT1]}\nflows: {x: {to: pacs, allow: [commit, store: [CT Image Storage]]}}"
+	enforce := strings.Replace(shadow, "shadow", "enforce", 1)
+	for before, after := range map[string]string{shadow: enforce, enforce: shadow} {
+		store := NewStore(site(t, before))
+		s := begun(t, store, "10.0.0.1", "PACS2", "CT1")
+		var object, report protocols.Verdict
+		s.Command(command(dicom.CStoreRQ, ctImage), &object)
+		store.Swap(site(t, after))
+		report.Reset(protocols.Far)
+		s.Command(sent(protocols.Far, dicom.NEventRQ, commitPush, 1), &report) // the other side's goes by the new rules
+		s.Breach(reason.DICOMDataSet, &object)
+		if object.Refused() != (before == enforce) {
+			t.Errorf("begun under %.20q: refused %v", before, object.Refused())
+		}
+	}
+}

@@ -352,11 +352,16 @@ func (s *Session) DataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 // Breach judges what a standard forbids and could be passed on: enforce refuses it. It may be about
 // a request whose command set was allowed.
 func (s *Session) Breach(code reason.Code, v *protocols.Verdict) {
-	if s.flow != nil && s.flow.dicom.tolerates(code) {
+	f, mode := s.flow, s.Mode()
+	if v.Request != 0 { // its command was judged: it ends under the same rules
+		f = s.last[v.From]
+		mode = modeOf(f)
+	}
+	if f != nil && f.dicom.tolerates(code) {
 		return
 	}
 	v.Refuse(code, ruleStandard)
-	settle(s.Mode(), v)
+	settle(mode, v)
 	s.takeBack(v)
 }
 

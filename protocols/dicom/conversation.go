@@ -45,6 +45,7 @@ type Conversation struct {
 	contexts []context // by presentation context ID / 2
 	sent     [2]sender
 	held     [2]bool     // a side's window has bytes that are not settled
+	would    bool        // enforce would have refused the association
 	draining reason.Code // why new associations are rejected, once told of Shutdown
 	over     bool        // the association ended; nothing is read any longer
 	retitler retitler

@@ -200,7 +200,7 @@ func (t *turn) accepted(pdu []byte) error {
 	t.replace(pdu, su.made)
 	t.traceAccepted(len(pdu))
 	c.issue(protocols.Near, Evt7)
-	if !su.would {
+	if c.would = su.would; !c.would {
 		t.p.Taken()
 	}
 	c.setup = nil

@@ -518,3 +518,33 @@ func TestDataSetIsJudgedWithItsCommand(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// What is settled is not held: messages that share their PDUs may go on for ever.
+func TestMessagesThatAlwaysShareAPDU(t *testing.T) { // D4
+	set := image(goodInstance, 64)
+	for name, first := range map[string][]byte{"begun with its command": pdu(cmdPDV(ctxCT, storeRQ(1))), "begun with data": pdu(cmdPDV(ctxCT, storeRQ(1)), dataPDV(ctxCT, false, set[:10]))} {
+		chunks := established(near(first))
+		for id := range uint16(2000) {
+			id++
+			next := [][]byte{dataPDV(ctxCT, true, set), cmdPDV(ctxCT, storeRQ(id+1))}
+			if name == "begun with data" {
+				next = [][]byte{dataPDV(ctxCT, true, set[10:]), cmdPDV(ctxCT, storeRQ(id+1)), dataPDV(ctxCT, false, set[:10])}
+			}
+			chunks = append(chunks, near(pdu(next...)), far(pdu(cmdPDV(ctxCT, storeRSP(id, 0)))))
+		}
+		p := protocols.Play(New(Config{HoldCap: 64 << 10}, checked()), chunks...)
+		if p.Err != nil || p.Ending != [2]protocols.Closing{} || len(p.Verdicts) != 4000 { // the last object shares its PDU with one that is undecided
+			t.Errorf("%s: %d verdicts, %v, ended %v", name, len(p.Verdicts), p.Err, p.Ending)
+		}
+	}
+}
+
+// What enforce would have refused is no sign that all is well, nor is what is said on it.
+func TestNothingIsTakenOnAnAssociationThatEnforceWouldRefuse(t *testing.T) {
+	rules := plain()
+	rules.associate = func(_ *Association, v *protocols.Verdict) { v.Would, v.Reason = protocols.Refuse, reason.DICOMCallingAE }
+	p := protocols.Play(New(Config{}, rules), established(near(echoAsked()), far(pdu(cmdPDV(ctxEcho, echoRSP(99)))))...)
+	if p.Taken {
+		t.Error("an echo counts as taken by the server")
+	}
+}

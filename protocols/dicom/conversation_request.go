@@ -118,7 +118,7 @@ func (t *turn) answered(s *sender, c *Command) {
 		return
 	}
 	kind := KindOfStatus(c.Field, c.Status)
-	if t.from == protocols.Far && kind != StatusIsFailure && kind != StatusUnknown && !s.requests[i].would {
+	if t.from == protocols.Far && kind != StatusIsFailure && kind != StatusUnknown && !s.requests[i].would && !t.c.would {
 		t.p.Taken()
 	}
 	if kind.Final() {

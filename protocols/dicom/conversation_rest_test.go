@@ -131,3 +131,21 @@ func TestWhatIsWellFormedToItsEndPasses(t *testing.T) { // D25
 		})
 	}
 }
+
+// A value that the cap cut off from what is held is no fact, also where the bytes after it are skipped.
+func TestHoldCapInTheMiddleOfAFact(t *testing.T) {
+	set := identified().put(0x00280010, "US", "\x01\x00").b
+	rest := new(dataSet).put(0x00280011, "US", "\x01\x00").put(tagPixelData, "OW", strings.Repeat("x", 600)).b
+	cmd := pdu(cmdPDV(ctxCT, storeRQ(1)))
+	hold := len(cmd) + PDUHeaderLen + pdvHeaderLen + len(set) - 1
+	rules := func() *script {
+		return &script{needs: tagPixelData, dataSet: func(_ *Command, d *DataSet, _ *protocols.Verdict) {
+			if d.Fault == nil || d.Fault.Reason != reason.CapHold {
+				t.Errorf("%v", d.Fault)
+			}
+		}}
+	}
+	msg := bytes.Join([][]byte{cmd, pdu(dataPDV(ctxCT, false, set)), pdu(dataPDV(ctxCT, true, rest))}, nil)
+	p := playEveryWay(t, Config{HoldCap: hold}, rules, established(near(msg))...)
+	wantToward(t, p, protocols.Far, requestPDU(), msg)
+}

@@ -330,6 +330,10 @@ func (t *turn) release() error {
 		head := &s.pieces[s.first]
 		end := s.first + 1 + int(head.more)
 		if end > s.sure {
+			if s.first > len(s.pieces)/2 { // what is settled does not count as held
+				n := copy(s.pieces, s.pieces[s.first:])
+				s.pieces, s.sure, s.first = s.pieces[:n], s.sure-s.first, 0
+			}
 			return nil
 		}
 		whole := int(head.pdu)

@@ -11,7 +11,7 @@ const maxKeys = 1024
 
 // asked takes the header of an element of an identifier: a key at the top level, one level down in
 // a sequence, or something deeper that makes the sequence around it one with an item.
-func (w *walker) asked(tag Tag, vr dict.VR) {
+func (w *walker) asked(tag Tag, vr dict.VR, length uint32) {
 	q := &w.facts.Query
 	depth := len(w.levels)
 	var in Tag
@@ -21,14 +21,17 @@ func (w *walker) asked(tag Tag, vr dict.VR) {
 			in = q.Keys[k].Tag
 		}
 	}
-	if known := dict.VRsOf(uint32(tag)); known != 0 && !known.Has(vr) && !w.implicit() {
-		if !shortTexts.Has(vr) || !shortTexts.Has(known.First()) {
+	if noKey(tag) {
+		return
+	}
+	if known := dict.VRsOf(uint32(tag)); known != 0 && !known.Has(vr) && !w.implicit() && length > 0 {
+		if !texts.Has(vr) || !texts.Has(known.First()) {
 			w.fail("§6.2", "key %s has the VR %s and should have %s: readers disagree on what it asks", tag, vr, known.First())
 			return
 		}
 		vr = known.First() // it says how servers match
 	}
-	if depth > 2 || noKey(tag) {
+	if depth > 2 {
 		return
 	}
 	if len(q.Keys) == maxKeys {
@@ -106,7 +109,7 @@ func (m *matcher) look(b []byte) {
 	}
 	for _, c := range b {
 		if m.cut = m.cut || m.nul && c != ' ' && c != 0; c == 0 {
-			m.nul = true
+			m.nul = m.vr != dict.UN // which may be of numbers
 		} else if m.whole(c) {
 			m.character(c)
 		} else {

@@ -83,6 +83,22 @@ func TestKeysMayBeLists(t *testing.T) {
 	}
 }
 
+// What no reader takes for anything else may be there.
+func TestHarmlessDepartures(t *testing.T) {
+	for name, d := range map[string]*dataSet{
+		"a key of unknown VR without a value":  new(dataSet).put(0x00100020, "UN", ""),
+		"numbers of the maker's, as UN":        new(dataSet).put(0x00091001, "UN", "\x00\x01\x02\x00"),
+		"a text with the VR of another":        new(dataSet).put(0x00100020, "SH", "P1"),
+		"a long text with the VR of another":   new(dataSet).put(0x0040E010, "UT", "http://x"),
+		"a time zone of unknown VR":            new(dataSet).put(0x00080201, "UN", "+0100 "),
+		"a key of unknown VR in an empty item": new(dataSet).open(0x00400100, "SQ").item().put(0x00080060, "UN", "").endItem().end(),
+	} {
+		if _, data := scanIdentifier(t, uidExplicit, d.b); data.Fault != nil {
+			t.Errorf("%s: %v", name, data.Fault)
+		}
+	}
+}
+
 // What readers could take in more than one way is no identifier.
 func TestFaultsOfIdentifiers(t *testing.T) {
 	x := func() *dataSet { return new(dataSet) }
@@ -98,7 +114,7 @@ func TestFaultsOfIdentifiers(t *testing.T) {
 		{"a text that says it is of unknown VR", "should have LO", x().put(0x00100020, "UN", "P*")},
 		{"a text that says it is bytes", "should have LO", x().put(0x00100020, "OB", "P1")},
 		{"a text that says it is a number", "should have LO", x().put(0x00100020, "US", "P1")},
-		{"a text that says it is a sequence", "should have PN", x().put(0x00100010, "SQ", "")},
+		{"a text that says it is a sequence", "should have PN", x().open(0x00100010, "SQ").item().endItem().end()},
 		{"a sequence of two items", "second item", x().open(0x00400100, "SQ").item().endItem().item().endItem().end()},
 		{"a key twice in an item", "ascending", x().open(0x00400100, "SQ").item().put(0x00080060, "CS", "").put(0x00080060, "CS", "CT").endItem().end()},
 		{"keys of an item in any order", "ascending", x().open(0x00400100, "SQ").item().put(0x00400001, "AE", "CT1 ").put(0x00080060, "CS", "CT").endItem().end()},

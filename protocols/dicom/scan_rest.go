@@ -24,6 +24,7 @@ func (s *Scanner) Follow() bool {
 // resume has the walk go on. Nothing is held for it, so no cap but that of depth is needed.
 func (w *walker) resume() {
 	w.done, w.stopAt, w.until, w.content, w.facts.Fault = false, false, Whole, somethingElse, nil
+	w.kept, w.key = nil, -1 // the value under way is no fact
 	w.limits.Elements, w.limits.Length, w.limits.Text = math.MaxInt, math.MaxUint32, math.MaxUint32
 	if e := w.behind; e.tag != 0 {
 		w.behind = header{}

@@ -230,7 +230,7 @@ func (w *walker) element() {
 	}
 	w.facts.Elements++
 	if w.content == anIdentifier {
-		w.asked(tag, vr)
+		w.asked(tag, vr, length)
 	}
 	if !w.done {
 		w.value(tag, vr, length)
