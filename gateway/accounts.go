@@ -99,7 +99,7 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 		return
 	}
 	narrowed := v.Would == protocols.Rewrite && v.Reason != reason.PolicyRewrite
-	rejected := v.Reason == reason.DICOMPeerRejected
+	rejected := v.Reason == reason.DICOMPeerRejected || v.Reason == reason.DICOMPeerFailed
 	if v.Would != protocols.Refuse && !narrowed && !rejected {
 		return
 	}

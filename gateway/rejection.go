@@ -5,11 +5,10 @@ import (
 	"time"
 
 	"cordon/protocols/dicom"
-	"cordon/protocols/reason"
 )
 
-// rejections are the associations that the end a flow connects to rejected by itself, since it last
-// accepted something. Cordon refused nothing, yet the device is as badly off.
+// rejections are the associations that the end a flow connects to rejected by itself, and the requests
+// that it failed, since it last accepted something. Cordon refused nothing, yet the device is as badly off.
 type rejections struct {
 	count uint64
 	since time.Time
@@ -25,18 +24,17 @@ func (r *rejections) add(one *Refusal, lastGood time.Time) {
 	r.last = one
 }
 
-// refusedBy says what an A-ASSOCIATE-RJ of a peer means and what to do about it. The answer itself
-// says whether it is permanent. found is that of its verdict; device says that the device rejected
-// a server's association, and not the other way round.
+// refusedBy says what an A-ASSOCIATE-RJ of a peer, or its failure, means and what to do about it. The
+// answer itself says whether it is permanent. found is that of its verdict; device says that the
+// device rejected a server's association, and not the other way round.
 func refusedBy(device bool, found string) (meaning, do string) {
-	rj, ok := dicom.ParseBriefRJ(found)
-	if !ok {
-		i := reason.Lookup(reason.DICOMPeerRejected)
-		return i.Meaning, i.Do
-	}
 	who, other := "the server", "the device"
 	if device {
 		who, other = other, who
+	}
+	rj, ok := dicom.ParseBriefRJ(found)
+	if !ok {
+		return found, fmt.Sprintf("Look into the log of %s for why.", who)
 	}
 	said := "it gave no reason that the standard has"
 	do = fmt.Sprintf("Look into the log of %s for why it rejects %s.", who, other)

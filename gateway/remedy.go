@@ -23,6 +23,7 @@ var remedies = map[reason.Code]func(found string) string{
 	reason.DICOMAction:          says("Add the action type to actions of the service in the flow's allow list (found %q)."),
 	reason.DICOMEvent:           says("Add the event type to events of the service in the flow's allow list (found %q)."),
 	reason.DICOMPeerRejected:    rejectedBy(true),
+	reason.DICOMPeerFailed:      rejectedBy(true),
 	reason.DICOMGeometry:        says("Set tolerate: {geometry: true} in the flow only if the device is known to write such images (found %q)."),
 	reason.HL7MessageType:       says("Add message: %s to the flow's allow list."),
 	reason.HL7Trigger:           says("Add message: %s to the flow's allow list."),
@@ -33,6 +34,7 @@ var remedies = map[reason.Code]func(found string) string{
 // serverRemedies are those for what a server sends to a device.
 var serverRemedies = map[reason.Code]func(found string) string{
 	reason.DICOMPeerRejected: rejectedBy(false),
+	reason.DICOMPeerFailed:   rejectedBy(false),
 	reason.DICOMCalledAE:     says("Have the server call the device by its AE title, or add %s to ae.titles in the device's file."),
 	reason.DICOMCallingAE:    says("Have the server call itself by its AE title, or correct ae of its upstream in site.yaml (found %q)."),
 }

@@ -90,7 +90,7 @@ const (
 	FlowSilent      = "silent"       // nothing was heard yet
 	FlowRefusing    = "refusing"     // the last unit was refused, or one in the last five minutes
 	FlowWouldRefuse = "would-refuse" // it passed, but enforce would have refused it
-	FlowRejected    = "rejected"     // the server itself rejects associations (or the device, of a server)
+	FlowRejected    = "rejected"     // the server itself rejects associations or fails requests (or the device, of a server)
 	FlowDown        = "down"         // the upstream cannot be reached
 	FlowHeld        = "held"         // the device is quarantined or retired
 )

@@ -53,6 +53,52 @@ func (w *world) rejecting(rj *reason.RJ) {
 	w.reloadSite(ln.Addr())
 }
 
+// A server that is there and takes nothing: it fails what it is sent, or accepts no context.
+func TestServerThatTakesNothingIsNotWell(t *testing.T) {
+	for name, c := range map[string]struct {
+		serves []endpoint.Context
+		says   string
+	}{
+		"fails objects":      {[]endpoint.Context{{Abstract: endpoint.StandardStorage}}, "A700H failure: Out of resources"},
+		"accepts no context": {[]endpoint.Context{{Abstract: verification}}, "none of 1 presentation contexts accepted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			ln := w.listen("pacs")
+			srv := &endpoint.Server{AE: "PACS", Contexts: c.serves, Store: func(_ *endpoint.Stored, data io.Reader) uint16 {
+				io.Copy(io.Discard, data)
+				return 0xA700
+			}}
+			go func() {
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					go srv.Serve(conn)
+				}
+			}()
+			w.reloadSite(ln.Addr())
+			if a, err := w.associate("PACS", "CT1", ctImage); err == nil {
+				if a.Contexts[0].Result == dicom.Acceptance {
+					if status := store(t, a, ctImage, "1.2.3.1", image(ctImage, "1.2.3.1", "1.2.3", "Doe^Jane", 100)); status != 0xA700 {
+						t.Errorf("%04X", status)
+					}
+				}
+				a.Abort()
+			}
+			w.heard(string(reason.DICOMPeerFailed), c.says)
+			f := w.flowStatus("ct-1", "archive")
+			if f.State != FlowRejected || f.Meaning != c.says || f.LastRejection == nil || f.LastRejection.From != "server" {
+				t.Errorf("%+v", f)
+			}
+			if name == "accepts no context" && f.LastGood != nil {
+				t.Errorf("last good: %v", f.LastGood)
+			}
+		})
+	}
+}
+
 // reloadSite puts the archive at another address.
 func (w *world) reloadSite(pacs net.Addr) {
 	w.t.Helper()

@@ -50,16 +50,22 @@ func (p *program) dataSet(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdi
 		p.identifier(c, d, v)
 	default: // what has come well-formed as far as it may be held goes on
 		if d.Fault != nil && d.Fault.Reason != reason.CapHold && !p.dicom.tolerates(d.Fault.Reason) {
-			v.Refuse(d.Fault.Reason, ruleDataSet)
+			malformed(d.Fault, v)
 		}
 	}
+}
+
+// malformed refuses a data set, and says what is wrong with it.
+func malformed(m *protocols.Malformed, v *protocols.Verdict) {
+	v.Found.Set(m.Detail)
+	v.Refuse(m.Reason, ruleDataSet)
 }
 
 // object judges a stored object. Its command and it must name the same: a server may act on either.
 func (p *program) object(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
 	switch {
 	case d.Fault != nil && !heldLong(d):
-		v.Refuse(d.Fault.Reason, ruleDataSet)
+		malformed(d.Fault, v)
 	case !p.dicom.safe(d.InstanceSafe, d.SOPInstance) || !p.dicom.safe(d.StudySafe, d.StudyInstance) ||
 		!p.dicom.safe(d.SeriesSafe, d.SeriesInstance):
 		v.Refuse(reason.DICOMUID, ruleUID)

@@ -125,7 +125,7 @@ func setTag(l *protocols.Label, t dicom.Tag) {
 // allow it; otherwise the first says why not.
 func (p *program) identifier(c *dicom.Command, d *dicom.DataSet, v *protocols.Verdict) {
 	if d.Fault != nil {
-		v.Refuse(d.Fault.Reason, ruleDataSet)
+		malformed(d.Fault, v)
 		return
 	}
 	var about protocols.Label

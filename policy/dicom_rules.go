@@ -210,6 +210,7 @@ func (p *program) request(c *dicom.Command, v *protocols.Verdict) {
 	}
 	operations, named := cl.on(c)
 	if !named {
+		misplaced(c, v)
 		v.Refuse(reason.DICOMSOPClass, cl.rule)
 		return
 	}
@@ -262,6 +263,23 @@ func (op *operation) refuses(c *dicom.Command) reason.Code {
 		return reason.DICOMEvent
 	}
 	return reason.DICOMAction
+}
+
+// misplaced says which SOP class a command names on which context.
+func misplaced(c *dicom.Command, v *protocols.Verdict) {
+	switch name := dict.Name(string(c.SOPClass)); {
+	case name != "":
+		v.Found.Set(name)
+	case c.SOPClass == nil:
+		v.Found.Set("no SOP class")
+	case !dicom.ValidUID(c.SOPClass):
+		v.Found.Set("not a UID")
+	default:
+		v.Found.Set("")
+		v.Found.AppendBytes(c.SOPClass)
+	}
+	v.Found.Append(" on a context of ")
+	v.Found.Append(className(c.Abstract))
 }
 
 // found says what of a command was refused.

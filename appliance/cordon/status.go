@@ -11,6 +11,7 @@ import (
 	"cordon/appliance/screen"
 	"cordon/gateway"
 	"cordon/policy"
+	"cordon/protocols/reason"
 )
 
 // client returns one for the gateway that a configuration describes. Errors in the files are no
@@ -149,8 +150,12 @@ func trouble(f gateway.FlowStatus, now time.Time) string {
 		if f.LastGood != nil && f.LastGood.After(r.Time) {
 			again = ", and it has accepted since"
 		}
-		return fmt.Sprintf("rejected by the %s: %s, the first %s ago, the latest %s ago, session %s: %s%s",
-			r.From, count(int(f.Rejected), "association"), ago(f.RejectedSince, now), screen.Age(now.Sub(r.Time)), r.Session, f.Meaning, again)
+		what, how := "rejected", "association"
+		if r.Reason == reason.DICOMPeerFailed {
+			what, how = "failed", "answer"
+		}
+		return fmt.Sprintf("%s by the %s: %s, the first %s ago, the latest %s ago, session %s: %s%s",
+			what, r.From, count(int(f.Rejected), how), ago(f.RejectedSince, now), screen.Age(now.Sub(r.Time)), r.Session, f.Meaning, again)
 	}
 	r := f.LastRefusal
 	if r == nil {
@@ -179,8 +184,12 @@ func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
 		}
 	}
 	for _, t := range st.Tunnels {
-		if !t.Up {
-			out.Printf("\n%s tunnel %s: %s\n", screen.Coloured("●", screen.Red), t.Name, t.Problem)
+		colour := screen.Red
+		if t.Up {
+			colour = screen.Yellow
+		}
+		if !t.Up || t.Problem != "" {
+			out.Printf("\n%s tunnel %s: %s\n", screen.Coloured("●", colour), t.Name, t.Problem)
 		}
 	}
 	for _, u := range st.Uninspected {

@@ -188,8 +188,10 @@ func (t *turn) accepted(pdu []byte) error {
 	if err := su.ac.Check(su.offer); err != nil {
 		return err
 	}
+	accepted := 0
 	for a := range su.ac.Accepted(su.offer) {
 		c.accept(a)
+		accepted++
 	}
 	for side, n := range su.ac.Window(su.offer) {
 		c.sent[side].window = n
@@ -200,11 +202,23 @@ func (t *turn) accepted(pdu []byte) error {
 	t.replace(pdu, su.made)
 	t.traceAccepted(len(pdu))
 	c.issue(protocols.Near, Evt7)
-	if c.would = su.would; !c.would {
+	if c.would = su.would; accepted == 0 {
+		t.nothingAccepted(len(pdu))
+	} else if !c.would {
 		t.p.Taken()
 	}
 	c.setup = nil
 	return nil
+}
+
+// nothingAccepted records an answer that is of no use to the device.
+func (t *turn) nothingAccepted(size int) {
+	var v protocols.Verdict
+	v.Reset(protocols.Far)
+	v.Unit.Set(TypeAssociateAC.String())
+	v.Found.Set("none of " + strconv.Itoa(t.c.setup.offer.Remaining()) + " presentation contexts accepted")
+	v.Reason, v.Bytes, v.Settled = reason.DICOMPeerFailed, int64(size), true
+	t.p.Record(&v)
 }
 
 // rejected takes an A-ASSOCIATE-RJ, which is the server's own answer.

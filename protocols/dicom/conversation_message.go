@@ -121,6 +121,7 @@ func (t *turn) command() error {
 		}
 	}
 	t.c.rules.Command(c, v)
+	t.failure(c, v)
 	if !v.Refused() && c.HasDataSet {
 		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c) && t.c.rules.Renames())
 		switch c.Field {
@@ -135,6 +136,14 @@ func (t *turn) command() error {
 		}
 	}
 	return t.decided()
+}
+
+// failure notes that the end that was connected to answers a request with a failure.
+func (t *turn) failure(c *Command, v *protocols.Verdict) {
+	if t.from == protocols.Far && v.Reason == "" && c.Response() && KindOfStatus(c.Field, c.Status) == StatusIsFailure {
+		v.Reason = reason.DICOMPeerFailed
+		v.Found.Set(describeStatus(c.Field, c.Status))
+	}
 }
 
 // breached acts on a command that breaks a rule of the standard and was refused for it. A request

@@ -542,9 +542,36 @@ func TestMessagesThatAlwaysShareAPDU(t *testing.T) { // D4
 // What enforce would have refused is no sign that all is well, nor is what is said on it.
 func TestNothingIsTakenOnAnAssociationThatEnforceWouldRefuse(t *testing.T) {
 	rules := plain()
-	rules.associate = func(_ *Association, v *protocols.Verdict) { v.Would, v.Reason = protocols.Refuse, reason.DICOMCallingAE }
+	rules.associate = func(_ *Association, v *protocols.Verdict) {
+		v.Would, v.Reason = protocols.Refuse, reason.DICOMCallingAE
+	}
 	p := protocols.Play(New(Config{}, rules), established(near(echoAsked()), far(pdu(cmdPDV(ctxEcho, echoRSP(99)))))...)
 	if p.Taken {
 		t.Error("an echo counts as taken by the server")
+	}
+}
+
+// A failure that the server answers with passes, and its record says so; what was stored before it, or
+// an answer of the device, is not concerned.
+func TestFailuresOfTheServerAreRecorded(t *testing.T) {
+	set := image(goodInstance, 2)
+	p := playEveryWay(t, Config{}, checked, established(
+		near(store(1, set, 0)), far(pdu(cmdPDV(ctxCT, storeRSP(1, 0xA700)))),
+		near(store(2, set, 0)), far(pdu(cmdPDV(ctxCT, storeRSP(2, 0xB000)))),
+		far(store(3, set, 0)), near(pdu(cmdPDV(ctxCT, storeRSP(3, 0xA700)))))...)
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ allow", "C-STORE-RSP allow "+string(reason.DICOMPeerFailed),
+		"C-STORE-RQ allow", "C-STORE-RSP allow", "C-STORE-RQ allow", "C-STORE-RSP allow")
+	if got, want := p.Verdicts[2].Found.String(), "A700H failure: Out of resources"; got != want {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}
+
+func TestAnAnswerWithoutAContextIsNothingTaken(t *testing.T) {
+	none := testAC(testApplication(), testContextAC(ctxEcho, 3, uidImplicit), testContextAC(ctxCT, 4, uidExplicit), testContextAC(ctxFind, 1, uidImplicit), testUser(testMaxLength(16384)))
+	p := playEveryWay(t, Config{}, plain, near(requestPDU()), far(none))
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "A-ASSOCIATE-AC allow "+string(reason.DICOMPeerFailed))
+	wantToward(t, p, protocols.Near, none)
+	if got := p.Verdicts[1].Found.String(); got != "none of 3 presentation contexts accepted" || p.Taken {
+		t.Errorf("found %q, taken: %v", got, p.Taken)
 	}
 }

@@ -1,5 +1,7 @@
 package dicom
 
+import "cordon/protocols"
+
 // follow looks at the form of what comes of a data set after its message was decided: a piece of n
 // bytes, at a place of the window. It returns false when the association ended with it, or when more
 // of it must come before it may be settled; bytes of a single value need not.
@@ -32,7 +34,10 @@ func (t *turn) rest(b []byte, last bool) bool {
 	m := &t.s.msg
 	if fault := m.read.rest(b, last); fault != nil {
 		m.read.follows = false
-		if t.c.rules.Breach(fault.Reason, &m.verdict); m.verdict.Refused() {
+		if t.c.rules.Breach(fault.Reason, &m.verdict); m.verdict.Would == protocols.Refuse {
+			m.verdict.Found.Set(fault.Detail)
+		}
+		if m.verdict.Refused() {
 			t.c.abort(t.p, m.verdict.Reason)
 		}
 	}

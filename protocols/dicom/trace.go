@@ -117,7 +117,9 @@ func (t *turn) traceMessage(stage protocols.Stage) {
 	if m.cmd.Response() {
 		e.Status, e.Class = m.cmd.Status, statusClass(m.cmd.Field, m.cmd.Status)
 	}
-	e.Judge(&m.verdict)
+	if e.Judge(&m.verdict); e.Reason == reason.DICOMPeerFailed {
+		e.Reason, e.Found = "", "" // the status says it
+	}
 	t.c.tracer.Trace(e)
 }
 

@@ -66,6 +66,7 @@ const (
 	DICOMLateCancel         Code = "dicom.late-cancel"
 	DICOMMoveDestination    Code = "dicom.move-destination"
 	DICOMPeerRejected       Code = "dicom.peer-rejected"
+	DICOMPeerFailed         Code = "dicom.peer-failed"
 	DICOMQueryLevel         Code = "dicom.query-level"
 	DICOMQueryKey           Code = "dicom.query-key"
 	DICOMQueryEverything    Code = "dicom.query-everything"
@@ -236,10 +237,10 @@ var registry = []Info{
 		Do:    "Add the operation to the flow's allow list if the device needs it.",
 		Abort: abortUnspecified, Status: statusNotAuthorized},
 	{Code: DICOMSOPClass, Meaning: "The SOP class of the command is not the one of its presentation context, or is not allowed.",
-		Do:    "Add the SOP class to the flow's allow list if the device needs it.",
+		Do:    "Add the SOP class to the flow's allow list if the device needs it; update software that names another class than it negotiated.",
 		Abort: abortUnspecified, Status: statusNoSuchClass},
 	{Code: DICOMUID, Meaning: "A UID is not a valid one: it could leave a folder or break a query where it is used as a name.",
-		Do:    "Treat the sender as suspect; a device whose software writes such UIDs must be updated.",
+		Do:    "Treat the sender as suspect; a device whose software writes such UIDs must be updated. Where they only have letters in them, tolerate: {lettered_uids: true} lets them pass.",
 		Abort: abortValue, Status: statusUnderstand},
 	{Code: DICOMUIDMismatch, Meaning: "The data set names another SOP class or instance than its command.",
 		Do:    "Treat the sender as suspect; a device whose software does this must be updated.",
@@ -264,6 +265,8 @@ var registry = []Info{
 		Abort: abortUnspecified, Status: statusDestination},
 	{Code: DICOMPeerRejected, Meaning: "The server itself rejected the association (or the device, where a server connects to it); Cordon passed its answer on.", Theirs: true,
 		Do: "Look at the answer's result and reason: they say whether it is permanent, and why."},
+	{Code: DICOMPeerFailed, Meaning: "The server itself took nothing (or the device, where a server connects to it): it answered with a failure, or accepted no presentation context; Cordon passed its answer on.", Theirs: true,
+		Do: "Look into the log of who answered; the status, or what it was offered, says where to begin."},
 
 	{Code: DICOMQueryLevel, Meaning: "The query or retrieval is at a level that the flow does not allow.",
 		Do:    "Add the level to levels of the flow's find, move or get if the device needs it.",
