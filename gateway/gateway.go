@@ -92,7 +92,7 @@ func New(o Options) (*Gateway, error) {
 	g.ids.prefix = hex.EncodeToString(seed[:]) + "-"
 	g.metrics = newMetrics(g)
 	g.accounts.init()
-	g.tunnels = newTunnelSet()
+	g.tunnels = newTunnelSet(g.log)
 	g.dialUpstream = g.dial
 	if err := g.tunnels.prepare(o.Policy); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func newRig(t *testing.T, size int, dialError error, options ...rigOption) *rig 
 	g.empty = sync.NewCond(&g.mu)
 	g.accounts.init()
 	g.metrics = newMetrics(g)
-	g.tunnels = newTunnelSet()
+	g.tunnels = newTunnelSet(g.log)
 	g.dialUpstream = func(context.Context, *policy.Flow) (tunnels.Conn, error) {
 		if dialError != nil {
 			return nil, dialError

@@ -70,10 +70,11 @@ func (g *Gateway) reload() error {
 		return err
 	}
 	old := g.store.Current()
+	kept := p.Keep(old)
 	if p.Version == old.Version {
 		return nil
 	}
-	for _, name := range p.Keep(old) {
+	for _, name := range kept {
 		g.log.Warn("the file of a device has vanished; the device stays until its file says state: retired", "device", name)
 	}
 	if err := g.tunnels.prepare(p); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"cordon/policy"
@@ -15,11 +16,14 @@ import (
 // tunnelSet makes each tunnel once: one per set of files and name that it verifies, shared by
 // the flows that ask for the same.
 type tunnelSet struct {
+	log  *slog.Logger
 	mu   sync.Mutex
 	made map[string]tunnels.Tunnel
 }
 
-func newTunnelSet() *tunnelSet { return &tunnelSet{made: map[string]tunnels.Tunnel{}} }
+func newTunnelSet(log *slog.Logger) *tunnelSet {
+	return &tunnelSet{log: log, made: map[string]tunnels.Tunnel{}}
+}
 
 // prepare makes all tunnels of a policy, so that a missing certificate is found before anything
 // starts. All that is wrong is in the error.
@@ -90,6 +94,7 @@ func (t *tunnelSet) get(w want) (made tunnels.Tunnel, err error) {
 	case "plain":
 		made = &plain.Tunnel{Name: w.config.Name}
 	case "mtls":
+		w.config.Problem = t.tell(w.config)
 		made, err = mtls.New(w.config)
 	default:
 		err = fmt.Errorf("tunnel %s: this version has no tunnel of kind %q", w.config.Name, w.kind)
@@ -99,6 +104,18 @@ func (t *tunnelSet) get(w want) (made tunnels.Tunnel, err error) {
 	}
 	t.made[key] = made
 	return made, nil
+}
+
+// tell returns what logs that renewed files of a tunnel cannot be used, and that they can again.
+func (t *tunnelSet) tell(c mtls.Config) func(error) {
+	log := t.log.With("tunnel", c.Name, "certificate", c.CertFile)
+	return func(err error) {
+		if err != nil {
+			log.Error("changed certificate files cannot be used; what was read before stays in force", "error", err)
+		} else {
+			log.Info("certificate files are in force again")
+		}
+	}
 }
 
 // keep closes the tunnels that a policy has no use for. Their connections stay.

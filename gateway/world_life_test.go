@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,8 +95,13 @@ func TestBrokenReloadLeavesTheOldPolicyInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gw.Reload() // whether it is refused or not, the old certificate must go on
-	a := mustAssociate(t, w, ctImage)
-	a.Release()
+	eventually(t, "told in the log", func() bool { // files are looked at before handshakes, once a second
+		mustAssociate(t, w, ctImage).Release()
+		return strings.Contains(w.log.String(), "changed certificate files cannot be used")
+	})
+	if !slices.ContainsFunc(w.gw.Status().Tunnels, func(s TunnelStatus) bool { return s.Up && strings.Contains(s.Problem, "ct-1.pem") }) {
+		t.Errorf("status does not tell: %+v", w.gw.Status().Tunnels)
+	}
 }
 
 // A file that vanishes does not remove its device.

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 
 	"cordon/policy/file"
@@ -40,6 +43,7 @@ func (p *Policy) Keep(old *Policy) []string {
 func (p *Policy) with(more []*document) bool {
 	s := *p.origins
 	s.devices = slices.Concat(s.devices, more)
+	s.version = keptVersion(s.version, more)
 	s.disk.exists = func(string) error { return nil } // p was loaded a moment ago
 	problems := new(file.Problems)
 	q := compile(&s, problems)
@@ -49,6 +53,14 @@ func (p *Policy) with(more []*document) bool {
 	q.origins.disk = p.origins.disk
 	*p = *q
 	return true
+}
+
+// keptVersion is the version of a policy with more devices than its files have: records must tell
+// the two apart.
+func keptVersion(version string, more []*document) string {
+	h := sha256.New()
+	fmt.Fprintln(h, version, documentNames(more))
+	return hex.EncodeToString(h.Sum(nil))[:len(version)]
 }
 
 func documentNames(docs []*document) (names []string) {

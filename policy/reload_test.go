@@ -256,8 +256,12 @@ func TestKeep(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := site(t, tt.devices...)
+			files := p.Version
 			if kept := p.Keep(old); !slices.Equal(kept, tt.kept) {
 				t.Errorf("kept %v, want %v", kept, tt.kept)
+			}
+			if (p.Version != files) != (len(tt.kept) > 0) || len(p.Version) != len(files) {
+				t.Errorf("version %s, that of the files %s", p.Version, files)
 			}
 			if len(p.Flows) != tt.flows {
 				t.Errorf("%d flows, want %d", len(p.Flows), tt.flows)
