@@ -258,6 +258,9 @@ func (a advice) called() string {
 		return ""
 	}
 	for _, f := range a.policy.FlowsOf(a.flow.Device) {
+		if f == a.flow && (f.To.AE == a.Found || f.To.WasAE == a.Found) {
+			return "The upstream has this title by now: let the device try again."
+		}
 		if !f.FromServer && f.To != a.flow.To && (f.To.AE == a.Found || f.To.WasAE == a.Found) {
 			return fmt.Sprintf("Flow %s (to %s) is called %s, and is heard on %s; the device called %s.", f.Name, f.To.Name, a.Found, f.Listener.Address, a.flow.Listener.Address)
 		}

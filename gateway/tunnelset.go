@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"cordon/policy"
 	"cordon/tunnels"
@@ -45,6 +46,39 @@ func (t *tunnelSet) prepare(p *policy.Policy) error {
 		add("flow "+f.ID(), err)
 	}
 	return errors.Join(errs...)
+}
+
+// CheckTunnels makes the tunnels of a policy and gives them up again. It returns what is wrong with
+// their certificates and keys: files that do not hold any, a key that is another's, a time that is over.
+func CheckTunnels(p *policy.Policy) (problems []error) {
+	t := newTunnelSet(slog.New(slog.DiscardHandler))
+	defer t.close()
+	if err := t.prepare(p); err != nil {
+		problems = append(problems, err)
+	}
+	seen := map[string]bool{}
+	for _, w := range wants(p) {
+		made, err := t.get(w)
+		if err != nil || seen[w.config.CertFile] {
+			continue
+		}
+		seen[w.config.CertFile] = true
+		if until := made.State().NotAfter; !until.IsZero() && until.Before(time.Now()) {
+			problems = append(problems, fmt.Errorf("tunnel %s: the certificate in %s was valid until %s", w.config.Name, w.config.CertFile, until.Format(time.DateTime)))
+		}
+	}
+	return problems
+}
+
+// wants describes all tunnels of a policy.
+func wants(p *policy.Policy) (all []want) {
+	for _, l := range p.Listeners {
+		all = append(all, wantOfListener(l))
+	}
+	for _, f := range p.Flows {
+		all = append(all, wantOfFlow(f))
+	}
+	return all
 }
 
 // want is what a tunnel is made from. Two that are equal are one tunnel.
@@ -121,11 +155,8 @@ func (t *tunnelSet) tell(c mtls.Config) func(error) {
 // keep closes the tunnels that a policy has no use for. Their connections stay.
 func (t *tunnelSet) keep(p *policy.Policy) {
 	used := map[string]bool{}
-	for _, l := range p.Listeners {
-		used[wantOfListener(l).key()] = true
-	}
-	for _, f := range p.Flows {
-		used[wantOfFlow(f).key()] = true
+	for _, w := range wants(p) {
+		used[w.key()] = true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -94,7 +94,7 @@ func TestBrokenReloadLeavesTheOldPolicyInForce(t *testing.T) {
 	if err := os.WriteFile(w.path("pki/ct-1.pem"), []byte("not a certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.gw.Reload() // whether it is refused or not, the old certificate must go on
+	w.gw.Reload()                                  // whether it is refused or not, the old certificate must go on
 	eventually(t, "told in the log", func() bool { // files are looked at before handshakes, once a second
 		mustAssociate(t, w, ctImage).Release()
 		return strings.Contains(w.log.String(), "changed certificate files cannot be used")
