@@ -28,8 +28,10 @@ func newTunnelSet(log *slog.Logger) *tunnelSet {
 
 // prepare makes all tunnels of a policy, so that a missing certificate is found before anything
 // starts. All that is wrong is in the error.
-func (t *tunnelSet) prepare(p *policy.Policy) error {
-	var errs []error
+func (t *tunnelSet) prepare(p *policy.Policy) error { return errors.Join(t.make(p)...) }
+
+// make makes all tunnels of a policy and returns what is wrong, each once.
+func (t *tunnelSet) make(p *policy.Policy) (errs []error) {
 	seen := map[string]bool{}
 	add := func(where string, err error) {
 		if err != nil && !seen[err.Error()] {
@@ -45,17 +47,16 @@ func (t *tunnelSet) prepare(p *policy.Policy) error {
 		_, err := t.forFlow(f)
 		add("flow "+f.ID(), err)
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // CheckTunnels makes the tunnels of a policy and gives them up again. It returns what is wrong with
 // their certificates and keys: files that do not hold any, a key that is another's, a time that is over.
+// What the caller may not read is fs.ErrPermission.
 func CheckTunnels(p *policy.Policy) (problems []error) {
 	t := newTunnelSet(slog.New(slog.DiscardHandler))
 	defer t.close()
-	if err := t.prepare(p); err != nil {
-		problems = append(problems, err)
-	}
+	problems = t.make(p)
 	seen := map[string]bool{}
 	for _, w := range wants(p) {
 		made, err := t.get(w)

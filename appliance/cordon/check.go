@@ -1,8 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"strings"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -15,24 +16,25 @@ func newCheck(o *options) *cobra.Command {
 		Use: "check", Short: "Find mistakes in the configuration and policy, all at once",
 		Long: `Read cordon.yaml, site.yaml, tiers/ and devices/ and report everything that is wrong in any
 of them, each with file, line, column, the offending line and what would be right; then the
-certificates and keys that they name. Nothing is changed and nothing is contacted. The exit code is 3 when there are errors; notes are no errors.`,
+certificates and keys that they name, as far as they are yours to read. Nothing is changed and nothing is contacted. The exit code is 3 when there are errors; notes are no errors.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, diags := policy.Load(o.config)
 			out := cmd.OutOrStdout()
-			unusable := []string{}
+			var unread, unusable []string
 			if p != nil {
-				for _, err := range gateway.CheckTunnels(p) {
-					unusable = append(unusable, strings.Split(err.Error(), "\n")...)
-				}
+				unread, unusable = apart(gateway.CheckTunnels(p))
 			}
 			ok := p != nil && len(unusable) == 0
 			if o.json {
-				if err := printJSON(out, map[string]any{"ok": ok, "diagnostics": diags, "certificates": unusable}); err != nil {
+				if err := printJSON(out, map[string]any{"ok": ok, "diagnostics": diags, "certificates": append([]string{}, unusable...), "unread": append([]string{}, unread...)}); err != nil {
 					return err
 				}
 			} else {
 				fmt.Fprint(out, diags.String())
+				for _, what := range unread {
+					fmt.Fprintf(out, "note: %s: not yours to read, so nothing is known of it\n", what)
+				}
 				for _, what := range unusable {
 					fmt.Fprintf(out, "error: %s\n", what)
 				}
@@ -47,6 +49,19 @@ certificates and keys that they name. Nothing is changed and nothing is contacte
 			return nil
 		},
 	}
+}
+
+// apart tells what is wrong with certificates and keys from what could not be read: who keeps the
+// policies need not have the keys.
+func apart(problems []error) (unread, unusable []string) {
+	for _, err := range problems {
+		if errors.Is(err, fs.ErrPermission) {
+			unread = append(unread, err.Error())
+		} else {
+			unusable = append(unusable, err.Error())
+		}
+	}
+	return unread, unusable
 }
 
 func count(n int, what string) string {
