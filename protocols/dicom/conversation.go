@@ -46,6 +46,7 @@ type Conversation struct {
 	sent     [2]sender
 	held     [2]bool     // a side's window has bytes that are not settled
 	would    bool        // enforce would have refused the association
+	unsent   [2][]byte   // responses of ours in a plan that an error voided, by the side they are for
 	draining reason.Code // why new associations are rejected, once told of Shutdown
 	over     bool        // the association ended; nothing is read any longer
 	retitler retitler
@@ -97,6 +98,7 @@ func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) 
 	t := turn{c: c, s: s, from: from, win: win, p: p}
 	if err := t.run(); err != nil {
 		if p.Settled() == 0 {
+			c.keepSent(p)
 			return err
 		}
 		// An error voids the plan, but what came before the fault is good, and would have been
@@ -109,6 +111,15 @@ func (c *Conversation) Step(from protocols.Side, win []byte, p *protocols.Plan) 
 		p.Partial()
 	}
 	return nil
+}
+
+// keepSent keeps the responses of ours in a plan that its error voids: they were due before the fault.
+func (c *Conversation) keepSent(p *protocols.Plan) {
+	for _, o := range p.Ops() {
+		if o.Kind == protocols.OpSend {
+			c.unsent[o.To] = append(c.unsent[o.To], p.Made(o)...)
+		}
+	}
 }
 
 // timer names the wait that the association is in.

@@ -205,6 +205,7 @@ func (c *Conversation) abort(p *protocols.Plan, code reason.Code) {
 			// It has a part of the last PDU of a message, which ten bytes more could complete.
 			ending[side] = protocols.RST
 		default:
+			p.Send(side, c.unsent[side])
 			p.Send(side, pdu)
 			c.traceOwn(side, TypeAbort, code)
 		}

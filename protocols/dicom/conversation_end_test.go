@@ -329,3 +329,14 @@ func TestObjectOfFourGigabytesPassesInConstantMemory(t *testing.T) { // D23
 		t.Errorf("%d bytes passed; %+v", p.passed, p.ended)
 	}
 }
+
+// A response of ours that was due before the fault is sent, however much was read at once (G1).
+func TestAFaultTakesNoAnswerBack(t *testing.T) { // D24
+	rules := func() *script { s := checked(); s.command = refuse(CEchoRQ, reason.DICOMCommand); return s }
+	held := pdu(cmdPDV(ctxEcho, echoRQ(1)), cmdPDV(ctxCT, storeRQ(2)), dataPDV(ctxCT, false, image(goodInstance, 100)[:30]))
+	p := playEveryWay(t, Config{}, rules, established(near(held, []byte{9, 0, 0, 0, 0, 0}))...)
+	rq := echoRQ(1)
+	rq.ContextID = ctxEcho
+	wantToward(t, p, protocols.Near, acceptPDU(), appendFailure(nil, rq, reason.DICOMCommand, 16384), abortPDU(2, 1))
+	wantToward(t, p, protocols.Far, requestPDU(), abortPDU(2, 1))
+}
