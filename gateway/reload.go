@@ -50,39 +50,44 @@ func (r *reloadState) get() (time.Time, string) {
 func (g *Gateway) Reload() error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	err := g.reload()
+	changed, err := g.reload()
 	g.reloads.set(err)
-	if err != nil {
+	switch {
+	case err != nil:
 		g.metrics.reloads.WithLabelValues("refused").Inc()
 		g.log.Error("policy not reloaded; the old one stays in force", "policy", g.store.Current().Version, "error", err)
-		return err
+	case changed:
+		g.metrics.reloads.WithLabelValues("done").Inc()
+	default:
+		g.metrics.reloads.WithLabelValues("unchanged").Inc()
 	}
-	g.metrics.reloads.WithLabelValues("done").Inc()
-	return nil
+	return err
 }
 
-func (g *Gateway) reload() error {
+// reload tells whether another policy came into force. None does when the files say what they said:
+// when a file was touched, or written in several steps, or on the first look after the start.
+func (g *Gateway) reload() (changed bool, err error) {
 	if g.opts.Load == nil {
-		return fmt.Errorf("this gateway has no policy files to read again")
+		return false, fmt.Errorf("this gateway has no policy files to read again")
 	}
 	p, err := g.opts.Load()
 	if err != nil {
-		return err
+		return false, err
 	}
 	old := g.store.Current()
 	kept := p.Keep(old)
 	if p.Version == old.Version {
-		return nil
+		return false, nil
 	}
 	for _, name := range kept {
 		g.log.Warn("the file of a device has vanished; the device stays until its file says state: retired", "device", name)
 	}
 	if err := g.tunnels.prepare(p); err != nil {
-		return err
+		return false, err
 	}
 	fresh, err := g.open(p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	g.store.Swap(p)
 	g.budget.limit.Store(p.Box.Budget)
@@ -95,7 +100,7 @@ func (g *Gateway) reload() error {
 	g.warnFixed(old, p)
 	g.revoke(p)
 	g.log.Info("policy reloaded", "policy", p.Version, "was", old.Version, "devices", len(p.Devices), "flows", len(p.Flows))
-	return nil
+	return true, nil
 }
 
 // warnFixed names what a reload cannot change.

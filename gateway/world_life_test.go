@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -101,6 +102,35 @@ func TestBrokenReloadLeavesTheOldPolicyInForce(t *testing.T) {
 	})
 	if !slices.ContainsFunc(w.gw.Status().Tunnels, func(s TunnelStatus) bool { return s.Up && strings.Contains(s.Problem, "ct-1.pem") }) {
 		t.Errorf("status does not tell: %+v", w.gw.Status().Tunnels)
+	}
+}
+
+// Reloads are counted by what came of them: one that finds the files as they were puts nothing into
+// force, however often an editor writes the same.
+func TestReloadsAreCountedByTheirResult(t *testing.T) {
+	w := newWorld(t, nil)
+	reload := func(text string) {
+		writeSite(t, w.dir, map[string]string{"devices/ct-1.yaml": text})
+		w.gw.Reload()
+	}
+	reload(worldCT)
+	reload(worldCT)
+	reload(worldCT + "about: {name: room 1}\n")
+	reload(worldCT + "colour: blue\n")
+	families, err := w.gw.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() == "cordon_reloads_total" {
+			for _, m := range family.Metric {
+				got[m.Label[0].GetValue()] = m.Counter.GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"unchanged": 2, "done": 1, "refused": 1}; !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
 	}
 }
 
