@@ -163,6 +163,56 @@ func TestFilesAreLookedAtOnceASecond(t *testing.T) {
 	})
 }
 
+// A renewal writes two files. A look in between is no news; one that finds the same a second later is.
+func TestHalfARenewalIsNoTroubleYet(t *testing.T) {
+	f := newFolder(t)
+	synctest.Test(t, func(t *testing.T) {
+		written := func(path string, b []byte) {
+			f.write(path, b)
+			if err := os.Chtimes(path, time.Now(), time.Now()); err != nil { // by the bubble's clock
+				t.Fatal(err)
+			}
+		}
+		issue := func() *identity.Pair {
+			p, err := f.ca.Issue(identity.Request{Name: "ct-3", NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		p := issue()
+		written(f.KeyFile, p.Key)
+		written(f.CertFile, p.Cert)
+		var told []error
+		s := f.open(func(err error) { told = append(told, err) })
+		os.Chtimes(f.CAFiles[0], time.Time{}, time.Now())
+
+		before := s.Current()
+		time.Sleep(2 * time.Second)
+		p = issue()
+		written(f.KeyFile, p.Key)
+		if s.Current() != before || len(told) > 0 || s.State().Problem != nil {
+			t.Errorf("half a renewal was told: %v, %v", told, s.State().Problem)
+		}
+		written(f.CertFile, p.Cert)
+		time.Sleep(time.Second)
+		if s.Current() == before || len(told) > 0 {
+			t.Errorf("the whole renewal is not in force; told %v", told)
+		}
+
+		time.Sleep(500 * time.Millisecond)
+		written(f.KeyFile, issue().Key)
+		time.Sleep(500 * time.Millisecond)
+		if s.Current(); len(told) > 0 {
+			t.Errorf("told %v", told)
+		}
+		time.Sleep(time.Second)
+		if st := s.State(); len(told) != 1 || st.Problem == nil {
+			t.Errorf("a key that fits nothing was not told by the second look: %v, %v", told, st.Problem)
+		}
+	})
+}
+
 // G10: at start the clock may be what is wrong, so nothing is thrown away, and it is said.
 func TestCertificateOutOfTimeIsTakenAndSaid(t *testing.T) {
 	f := newFolder(t)

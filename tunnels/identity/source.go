@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,14 @@ type Files struct {
 	CertFile string   // the certificate, then its intermediates, PEM
 	KeyFile  string   // its private key, PEM
 	CAFiles  []string // the authorities that a peer's certificate may come from, PEM
+}
+
+// writtenAfter tells whether one of the files was written after t.
+func (f Files) writtenAfter(t time.Time) bool {
+	return slices.ContainsFunc(append([]string{f.CertFile, f.KeyFile}, f.CAFiles...), func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.ModTime().After(t)
+	})
 }
 
 // Material is an identity as it was read at one time. It is immutable.
@@ -91,24 +100,37 @@ func Open(f Files, problem func(error)) (*Source, error) {
 // second it looks at them first; while one caller does, others get what is there.
 func (s *Source) Current() *Material {
 	if s.mu.TryLock() {
-		if time.Since(s.checked) >= recheck {
-			s.reload()
-		}
+		s.look()
 		s.mu.Unlock()
 	}
 	return s.current.Load()
+}
+
+// look looks at the files unless it did so within the last second. A certificate and its key are
+// written one after the other, so what is wrong with files that were written just now is not told
+// before the next look finds it still so.
+func (s *Source) look() {
+	if time.Since(s.checked) < recheck {
+		return
+	}
+	if err := s.reload(); err == nil || !s.files.writtenAfter(s.checked.Add(-recheck)) {
+		s.tell(err)
+	}
 }
 
 // Reload looks at the files now. Its error says why they are not in force.
 func (s *Source) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reload()
+	err := s.reload()
+	s.tell(err)
+	return err
 }
 
 // State says how the identity is.
 func (s *Source) State() State {
 	s.mu.Lock()
+	s.look()
 	problem := s.trouble
 	s.mu.Unlock()
 	m := s.current.Load()
@@ -143,7 +165,6 @@ func (s *Source) reload() error {
 		err = fmt.Errorf("%w; the certificate %s that ends on %s stays in force",
 			err, Name(old.Leaf()), old.Leaf().NotAfter.UTC().Format(time.RFC3339))
 	}
-	s.tell(err)
 	return err
 }
 
