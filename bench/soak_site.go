@@ -44,7 +44,7 @@ tunnels:
   mtls: {ca: "file:%s", certificate: "file:%s", key: "file:%s"}
 http: {address: %q}
 limits: {connections: 2000, sessions: 2000}
-timers: {idle: 24h}
+timers: {idle: 24h, dial: 30s} # as long as the load waits
 `, s.hl7, s.dicom, s.secure, clientName, s.ca, s.box[0], s.box[1], s.http),
 			"site.yaml": fmt.Sprintf(`upstreams:
   lab: {address: %q, tunnel: mtls, server_name: %s}
