@@ -26,7 +26,7 @@ listeners:
 tunnels:
   mtls: {ca: ["file:pki/ca.pem"], certificate: "file:pki/{device}.pem", key: "file:pki/{device}.key"}
 limits: {handshakes: 200, sessions: 16}
-timers: {grace: 2s, dial: 2s}
+timers: {grace: 2s, dial: 30s}
 `
 	floodUS = `device: us-1
 mode: enforce

@@ -57,7 +57,7 @@ listeners:
 tunnels:
   mtls: {ca: ["file:pki/ca.pem"], certificate: "file:pki/{device}.pem", key: "file:pki/{device}.key"}
 control: {socket: run/cordon.sock}
-timers: {grace: 2s, dial: 2s}
+timers: {grace: 2s, dial: 30s}
 `
 	worldSite = `upstreams:
   pacs: {ae: PACS, address: "%[1]s", tunnel: mtls, server_name: pacs.test}

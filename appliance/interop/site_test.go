@@ -118,7 +118,8 @@ func (f flow) gateway(t *testing.T, name, port string, g gatewayFiles) {
   in: {address: "127.0.0.1:%s", protocol: %s, %s}
 %stunnels:
   mtls: {ca: "file:%s", certificate: "file:%s.pem", key: "file:%s.key"}
-%saudit: {file: audit.jsonl}
+%stimers: {dial: 60s} # a peer may be slow, on a machine that runs other tests
+audit: {file: audit.jsonl}
 control: {socket: %s}
 `, port, f.protocol, g.listener, g.listeners, g.ca, g.pair, g.pair, g.tunnels, socketPath(t)),
 		"site.yaml": fmt.Sprintf("upstreams:\n  server: {%s%s}\n%s", ae, g.server, g.upstreams),
