@@ -29,6 +29,7 @@ func sentences() [][]byte {
 		withData(ctxCommit, eventRQ(11), references("PACS", 2)), withData(ctxCommit, eventRQ(12), references("WS1", 60)),
 		pdu(cmdPDV(ctxCommit, &Command{Field: NEventRSP, MessageID: 11})), pdu(cmdPDV(ctxEcho, echoRQ(13)), cmdPDV(ctxMove, &Command{Field: CMoveRQ, MessageID: 14, HasDataSet: true, SOPClass: []byte(uidMove), MoveAE: []byte("WS1")}), dataPDV(ctxMove, false, nil)),
 		pdu(dataPDV(ctxMove, true, good[:8]), cmdPDV(ctxEcho, echoRQ(15))),
+		withData(ctxPacked, eventRQ(16), deflate(match("PACS"))), withData(ctxPacked, eventRQ(17), deflate(match("CT3 "))), withData(ctxPacked, eventRQ(18), deflate(match("PACS"))[:30]),
 	}
 }
 

@@ -20,13 +20,13 @@ const (
 )
 
 // namesTitles tells whether the data set of a message may have a Retrieve AE Title: matches of a
-// query, and storage commitment's requests and reports. Those of a deflated one stay as they are.
+// query, and storage commitment's requests and reports.
 func namesTitles(c *Command) bool {
 	switch c.Field {
 	case CFindRSP:
-		return strings.HasPrefix(c.Abstract, uidQueryRetrieve) && !encodingOf(c.Transfer).deflated
+		return strings.HasPrefix(c.Abstract, uidQueryRetrieve)
 	case NActionRQ, NEventRQ:
-		return c.Abstract == uidStorageCommitment && !encodingOf(c.Transfer).deflated
+		return c.Abstract == uidStorageCommitment
 	}
 	return false
 }
@@ -69,23 +69,30 @@ func (t *turn) retitleCommand(r *retitler, elem uint16) {
 	}
 }
 
-// retitleDataSet likewise makes the data set anew. One that cannot be read passes as it came: rules
-// that want it sound look at it themselves.
+// retitleDataSet likewise makes the data set anew. One that cannot be read, or inflates to more than
+// may be, passes as it came: rules that want it sound look at it themselves.
 func (t *turn) retitleDataSet(r *retitler) {
 	s, m := t.s, &t.s.msg
-	set := t.held(t.c.work[:0])
-	read := r.dataSet(set, encodingOf(m.ctx.transfer))
+	held, e := t.held(t.c.work[:0]), encodingOf(m.ctx.transfer)
+	set, whole := held, true
+	if e.deflated {
+		set, whole = inflated(held, t.c.cfg.Scan.OrDefault().Inflated)
+	}
+	read := r.dataSet(set, e)
 	switch {
 	case r.found && m.read.cut:
 		// The rest names the same by the same title, and is not here to be made anew.
 		r.found = false
 		t.c.rules.Breach(reason.CapHold, &m.verdict)
-	case !read:
+	case !read || !whole:
 		r.found = false
 	case r.found:
+		if e.deflated {
+			r.out = deflated(r.out)
+		}
 		m.anew[1] = s.remakeSet(m.ctx.id, false, r.out)
 	}
-	t.c.work = emptied(set, keptRewrite)
+	t.c.work = emptied(held, keptRewrite)
 }
 
 // held appends as much of the undecided data set as is in the window.

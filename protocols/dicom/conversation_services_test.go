@@ -16,6 +16,7 @@ const (
 	ctxGet    = 7
 	ctxMove   = 9
 	ctxCommit = 11
+	ctxPacked = 13 // storage commitment, deflated
 	uidGet    = "1.2.840.10008.5.1.4.1.2.2.3"
 	uidMove   = "1.2.840.10008.5.1.4.1.2.2.2"
 )
@@ -26,7 +27,7 @@ func workstation(user [][]byte, rest ...protocols.Chunk) []protocols.Chunk {
 	classes := []struct {
 		id            byte
 		class, syntax string
-	}{{ctxEcho, uidVerification, uidImplicit}, {ctxCT, uidCT, uidExplicit}, {ctxFind, uidFind, uidExplicit}, {ctxGet, uidGet, uidImplicit}, {ctxMove, uidMove, uidImplicit}, {ctxCommit, uidStorageCommitment, uidImplicit}}
+	}{{ctxEcho, uidVerification, uidImplicit}, {ctxCT, uidCT, uidExplicit}, {ctxFind, uidFind, uidExplicit}, {ctxGet, uidGet, uidImplicit}, {ctxMove, uidMove, uidImplicit}, {ctxCommit, uidStorageCommitment, uidImplicit}, {ctxPacked, uidStorageCommitment, uidDeflated}}
 	rq, ac := [][]byte{testApplication()}, [][]byte{testApplication()}
 	for _, c := range classes {
 		rq, ac = append(rq, testContextRQ(c.id, c.class, c.syntax)), append(ac, testContextAC(c.id, 0, c.syntax))

@@ -3,6 +3,7 @@ package dicom
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -148,10 +149,33 @@ func TestDataSetsThatCannotBeRewritten(t *testing.T) {
 	}
 }
 
+// titled are data sets with a Retrieve AE Title, by how it is written.
+func titled(e encoding, title string) map[string][]byte {
+	in := func(e encoding, vr string) []byte {
+		return join(el(e, tagRetrieveAETitle, vr, []byte(title)), el(e, 0x00081155, "UI", []byte(testInstance+"\x00")))
+	}
+	// open and closed are a sequence of undefined and of defined length, as are their items.
+	open := func(e, items encoding, vr, title string) []byte {
+		return join(el(e, tagReferencedSequence, vr, nil), el(items, tagItem, "", nil), in(items, title), el(items, tagItemDelimiter, "", []byte{}),
+			el(items, tagItem, "", in(items, title)), el(items, tagSequenceDelimiter, "", []byte{}))
+	}
+	closed := func(e, items encoding, vr, title string) []byte {
+		return el(e, tagReferencedSequence, vr, join(el(items, tagItem, "", nil), in(items, title), el(items, tagItemDelimiter, "", []byte{}), el(items, tagItem, "", in(items, title))))
+	}
+	sets := map[string][]byte{"AE": in(e, "AE"), "AE in a sequence": open(e, e, "SQ", "AE"), "AE in a sequence of a known length": closed(e, e, "SQ", "AE")}
+	for how, set := range sets {
+		sets[how] = join(el(e, 0x00080005, "CS", []byte("ISO_IR 100")), set, el(e, 0x0020000D, "UI", []byte(testStudy+"\x00")))
+	}
+	return sets
+}
+
 // FuzzRetitle: what is rewritten reads the same way again, has nothing more to rewrite (the new
 // titles are nobody's old ones), and differs from what came in titles alone.
 func FuzzRetitle(f *testing.F) {
 	for _, e := range testEncodings {
+		for _, set := range titled(e, "PACS") {
+			f.Add(set, e.implicit, e.bigEndian)
+		}
 		title := el(e, tagRetrieveAETitle, "AE", []byte("PACS"))
 		f.Add(join(title, el(e, tagReferencedSequence, "SQ", el(e, tagItem, "", title))), e.implicit, e.bigEndian)
 		f.Add(join(el(e, 0x00081032, "SQ", nil), el(e, tagItem, "", nil), title, el(e, tagItemDelimiter, "", []byte{}), el(e, tagSequenceDelimiter, "", []byte{}),
@@ -168,6 +192,9 @@ func FuzzRetitle(f *testing.F) {
 				t.Fatalf("% x became % x", set, out)
 			}
 			return
+		}
+		if back, whole := inflated(deflated(out), len(out)); !whole || !bytes.Equal(back, out) {
+			t.Fatalf("% x, deflated, inflates to % x (all of it: %v)", out, back, whole)
 		}
 		again, found, read := retitled(out, e)
 		if !read || found || !bytes.Equal(again, out) {
@@ -279,6 +306,100 @@ func TestMessagesAreRetitled(t *testing.T) {
 	}
 }
 
+// However a title is written, it is replaced, and nothing is where there is none to replace.
+func TestTitlesAreReplacedInEveryEncoding(t *testing.T) {
+	for _, syntax := range []string{uidImplicit, uidExplicit, uidBigEndian, uidDeflated} {
+		before, packed := titled(encodingOf(syntax), "PACS"), encodingOf(syntax).deflated
+		after, others := titled(encodingOf(syntax), "ARCHIVE2"), titled(encodingOf(syntax), "CT3 ")
+		for how := range before {
+			t.Run(dict.Name(syntax)+", "+how, func(t *testing.T) {
+				user := testUser(testMaxLength(16384), testItem(0x53, 0, 0))
+				agreed := []protocols.Chunk{near(testRQ(testApplication(), testContextRQ(ctxCommit, uidStorageCommitment, syntax), user)),
+					far(testAC(testApplication(), testContextAC(ctxCommit, 0, syntax), user))}
+				rules := func() *script {
+					return &script{titles: renamed, reads: Whole, dataSet: func(_ *Command, d *DataSet, _ *protocols.Verdict) {
+						if d.Fault != nil {
+							t.Error(d.Fault)
+						}
+					}}
+				}
+				asked := func(set []byte) ([]byte, protocols.Played) {
+					if packed {
+						set = deflate(set)
+					}
+					rq := AppendFragments(nil, ctxCommit, true, AppendCommand(nil, &Command{Field: NActionRQ, MessageID: 1, TypeID: 1, HasDataSet: true, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}), 0)
+					rq = AppendFragments(rq, ctxCommit, false, set, 60)
+					return rq, playEveryWay(t, Config{}, rules, append(agreed, near(rq))...)
+				}
+				rq, p := asked(others[how])
+				wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "N-ACTION-RQ allow")
+				wantToward(t, p, protocols.Far, agreed[0].Bytes, rq)
+
+				_, p = asked(before[how])
+				wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "N-ACTION-RQ rewrite policy.rewrite")
+				got := messages(t, p.Toward[protocols.Far])[0].set
+				if len(got)%2 != 0 {
+					t.Errorf("%d bytes", len(got))
+				}
+				if packed {
+					got, _ = inflated(got, 1000)
+				}
+				if !bytes.Equal(got, after[how]) {
+					t.Errorf("% x\nbecame\n% x\nwant\n% x", before[how], got, after[how])
+				}
+			})
+		}
+	}
+}
+
+// What a deflated data set holds beyond what may be inflated, or what cannot be inflated, is not
+// looked at: it passes as it came, where no rule wants it sound.
+func TestDeflatedDataSetsThatCannotBeRewritten(t *testing.T) {
+	const most = 1000
+	filled := func(n int) []byte { // n bytes that begin with a title
+		set := el(encoding{}, tagRetrieveAETitle, "AE", []byte("PACS"))
+		return join(set, el(encoding{}, 0x7FE00010, "OB", make([]byte, n-len(set)-12)))
+	}
+	whole := deflate(filled(most))
+	for name, c := range map[string]struct {
+		set  []byte
+		want string
+		code reason.Code // that a rule sees
+	}{
+		"as much as may be": {whole, "rewrite policy.rewrite", ""},
+		"more":              {deflate(filled(most + 2)), "allow", reason.CapDataSet},
+		"cut":               {whole[:len(whole)-4], "allow", reason.DICOMDataSet},
+		"not deflated":      {filled(100), "allow", reason.DICOMDataSet},
+		"nothing":           {nil, "allow", reason.DICOMDataSet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rq := withData(ctxPacked, &Command{Field: NActionRQ, MessageID: 1, TypeID: 1, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}, c.set)
+			chunks := workstation(nil, near(rq))
+			cfg := Config{Scan: ScanLimits{Inflated: most}}
+			p := playEveryWay(t, cfg, withTitles, chunks...)
+			wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "N-ACTION-RQ "+c.want)
+			if c.code == "" {
+				return
+			}
+			wantToward(t, p, protocols.Far, chunks[0].Bytes, rq)
+			p = playEveryWay(t, cfg, func() *script {
+				return &script{titles: renamed, reads: Whole, dataSet: unsafeInstance}
+			}, chunks...)
+			wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "N-ACTION-RQ refuse "+string(c.code))
+		})
+	}
+}
+
+func TestDataSetsAreDeflated(t *testing.T) {
+	for _, n := range []int{0, 1, 2, storedBlock - 1, storedBlock, storedBlock + 1, 2 * storedBlock, 2*storedBlock + 1} {
+		set := bytes.Repeat([]byte{0x5A}, n)
+		b := deflated(set)
+		if back, whole := inflated(b, n); !whole || !bytes.Equal(back, set) || len(b)%2 != 0 {
+			t.Errorf("%d bytes, deflated to %d, inflate to %d (all: %v)", n, len(b), len(back), whole)
+		}
+	}
+}
+
 func TestRetitledMessageStaysWithinItsReceiversMaximum(t *testing.T) { // D1
 	chunks := workstation(nil, near(moveRQ("PACS")))
 	ac := bytes.Clone(chunks[1].Bytes)
@@ -299,8 +420,21 @@ func TestRetitledMessageStaysWithinItsReceiversMaximum(t *testing.T) { // D1
 // A data set of which more would have to be held than may be is refused when it names a title that
 // is to be replaced, and passes as it came when its beginning names none.
 func TestRetitlingIsCapped(t *testing.T) {
+	for ctx, set := range map[uint8]func(at string) []byte{
+		ctxCommit: func(at string) []byte { return references(at, 100) },
+		ctxPacked: func(at string) []byte {
+			noise := make([]byte, 4000) // does not become less
+			rand.NewChaCha8([32]byte{}).Read(noise)
+			return deflate(join(match(at), el(encoding{}, 0x7FE00010, "OB", noise)))
+		},
+	} {
+		testRetitlingIsCapped(t, ctx, set)
+	}
+}
+
+func testRetitlingIsCapped(t *testing.T, ctx uint8, set func(at string) []byte) {
 	action := func(at string) []byte {
-		return withData(ctxCommit, &Command{Field: NActionRQ, MessageID: 1, TypeID: 1, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}, references(at, 100))
+		return withData(ctx, &Command{Field: NActionRQ, MessageID: 1, TypeID: 1, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}, set(at))
 	}
 	echo := pdu(cmdPDV(ctxEcho, echoRQ(2)))
 	cfg := Config{HoldCap: 2000}
@@ -309,7 +443,7 @@ func TestRetitlingIsCapped(t *testing.T) {
 	p := playEveryWay(t, cfg, withTitles, chunks...)
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "N-ACTION-RQ refuse cap.hold", "C-ECHO-RQ allow")
 	wantToward(t, p, protocols.Far, chunks[0].Bytes, echo)
-	rq := Command{Field: NActionRQ, MessageID: 1, ContextID: ctxCommit, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}
+	rq := Command{Field: NActionRQ, MessageID: 1, ContextID: ctx, SOPClass: []byte(uidStorageCommitment), SOPInstance: []byte(testInstance)}
 	wantToward(t, p, protocols.Near, chunks[1].Bytes, appendFailure(nil, &rq, reason.CapHold, 16384))
 	for _, c := range []struct {
 		at    string
