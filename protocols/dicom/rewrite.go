@@ -162,7 +162,7 @@ func (r *retitler) sequence(s *setReader, el element) bool {
 			return true
 		}
 		if ok = r.item(&inner, item); ok && item.length != undefinedLength {
-			ok = s.setLength(r.out[at:], item, len(r.out)-at-(item.value-item.at))
+			ok = inner.setLength(r.out[at:], item, len(r.out)-at-(item.value-item.at))
 		}
 	}
 	if !ok || el.length == undefinedLength { // no delimiter

@@ -21,8 +21,8 @@ type element struct {
 	at, value int    // where the header and the value begin
 	length    uint32 // of the value, may be undefined
 	wide      bool   // the length field has 32 bits
-	ae, sq    bool   // it may be an AE, a sequence, by its VR or for want of one
-	plain     bool   // an undefined length holds implicit VR little endian (PS3.5 §6.2.2)
+	ae, sq    bool   // it may be an AE, a sequence, by its VR or for want of one, as with UN
+	plain     bool   // a sequence in it is implicit VR little endian: it is an UN (PS3.5 §6.2.2)
 }
 
 func (s *setReader) limit() int {
@@ -53,7 +53,8 @@ func (s *setReader) element() (el element, ok bool) {
 		el.length, el.ae, el.sq = order.Uint32(head[4:]), true, true
 	default:
 		vr := dict.VROf(head[4], head[5])
-		el.ae, el.sq, el.plain = vr == dict.AE, vr == dict.SQ, vr == dict.UN
+		el.plain = vr == dict.UN
+		el.ae, el.sq = vr == dict.AE || el.plain, vr == dict.SQ || el.plain
 		switch {
 		case vr == dict.NoVR || vr.Long() && len(head) < 12:
 			return el, false

@@ -163,6 +163,12 @@ func titled(e encoding, title string) map[string][]byte {
 		return el(e, tagReferencedSequence, vr, join(el(items, tagItem, "", nil), in(items, title), el(items, tagItemDelimiter, "", []byte{}), el(items, tagItem, "", in(items, title))))
 	}
 	sets := map[string][]byte{"AE": in(e, "AE"), "AE in a sequence": open(e, e, "SQ", "AE"), "AE in a sequence of a known length": closed(e, e, "SQ", "AE")}
+	if !e.implicit {
+		// A sequence that is sent as UN is implicit VR little endian, whatever is around it (PS3.5 §6.2.2).
+		i := encoding{implicit: true}
+		sets["UN"], sets["UN in a sequence"] = in(e, "UN"), closed(e, e, "SQ", "UN")
+		sets["in an UN"], sets["in an UN of a known length"] = open(e, i, "UN", ""), closed(e, i, "UN", "")
+	}
 	for how, set := range sets {
 		sets[how] = join(el(e, 0x00080005, "CS", []byte("ISO_IR 100")), set, el(e, 0x0020000D, "UI", []byte(testStudy+"\x00")))
 	}
