@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
@@ -116,8 +118,8 @@ func (s *station) serveArchive(l net.Listener) {
 	srv := &endpoint.Server{
 		AE:       "PACS2",
 		Contexts: []endpoint.Context{{Abstract: studyFind}, {Abstract: studyMove}, {Abstract: commitment}},
-		Find: func(_ *endpoint.Stored, _ []byte) ([][]byte, uint16) {
-			return [][]byte{[]byte(retrievable("PACS2")), []byte(retrievable("PACS2\\RIS\\ATTIC2"))}, endpoint.StatusSuccess
+		Find: func(q *endpoint.Stored, _ []byte) ([][]byte, uint16) {
+			return [][]byte{written(q.Transfer, retrievable("PACS2")), written(q.Transfer, retrievable("PACS2\\RIS\\ATTIC2"))}, endpoint.StatusSuccess
 		},
 		Operate: func(o *endpoint.Operation) ([]byte, uint16) {
 			s.asked <- *o
@@ -312,34 +314,40 @@ func TestAServerDoesNotComeAsAnother(t *testing.T) {
 // A server that was renamed is the same to its devices: the archive reads its new titles, and the
 // workstation the old ones, wherever a message names a server.
 func TestRenamedServersInsideMessages(t *testing.T) {
-	s := newStation(t, "  archive: {to: pacs, allow: [find: {model: Study Root}, move: {to: [self, ATTIC2]}, commit]}\n")
-	a, err := s.associate("PACS", "CT1", studyFind, studyMove, commitment)
+	for _, transfer := range []string{explicitVRLittle, deflatedVRLittle} {
+		t.Run(transfer, func(t *testing.T) { testRenamedServersInsideMessages(t, transfer) })
+	}
+}
+
+func testRenamedServersInsideMessages(t *testing.T, transfer string) {
+	s := newStation(t, "  archive: {to: pacs, transfer_syntaxes: ["+transfer+"], allow: [find: {model: Study Root}, move: {to: [self, ATTIC2]}, commit]}\n")
+	a, err := s.associateIn(transfer, "PACS", "CT1", studyFind, studyMove, commitment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	matches, err := a.Find(studyFind, []byte(element(0x0008, 0x0052, "CS", "STUDY")+element(0x0020, 0x000D, "UI", "1.2.3")))
+	identifier := element(0x0008, 0x0052, "CS", "STUDY") + element(0x0020, 0x000D, "UI", "1.2.3")
+	matches, err := a.Find(studyFind, written(transfer, identifier))
 	if err != nil || len(matches) != 3 {
 		t.Fatalf("%d responses, %v", len(matches), err)
 	}
 	for i, title := range []string{"PACS", "PACS\\RIS\\ATTIC"} {
-		if string(matches[i].Data) != retrievable(title) {
-			t.Errorf("match %d is %q, want it at %s", i, matches[i].Data, title)
+		if got := read(transfer, matches[i].Data); got != retrievable(title) {
+			t.Errorf("match %d is %q, want it at %s", i, got, title)
 		}
 	}
-	identifier := element(0x0008, 0x0052, "CS", "STUDY") + element(0x0020, 0x000D, "UI", "1.2.3")
-	r, err := a.Query(dicom.CMoveRQ, &endpoint.Query{Class: studyMove, Destination: "ATTIC", Identifier: []byte(identifier)})
+	r, err := a.Query(dicom.CMoveRQ, &endpoint.Query{Class: studyMove, Destination: "ATTIC", Identifier: written(transfer, identifier)})
 	if err != nil || r.Status != endpoint.StatusNoDestination {
 		t.Errorf("C-MOVE: %04X %v", r.Status, err)
 	}
 	if got := <-s.sought; got != "ATTIC2" {
 		t.Errorf("the archive is to move to %s", got)
 	}
-	r, err = a.Operate(&endpoint.Operation{Field: dicom.NActionRQ, Class: commitment, Instance: committed, TypeID: 1, Data: []byte(retrievable("PACS"))})
+	r, err = a.Operate(&endpoint.Operation{Field: dicom.NActionRQ, Class: commitment, Instance: committed, TypeID: 1, Data: written(transfer, retrievable("PACS"))})
 	if err != nil || r.Status != endpoint.StatusSuccess {
 		t.Errorf("N-ACTION: %04X %v", r.Status, err)
 	}
-	if got := <-s.asked; string(got.Data) != retrievable("PACS2") {
-		t.Errorf("the archive is asked about %q", got.Data)
+	if got := read(transfer, (<-s.asked).Data); got != retrievable("PACS2") {
+		t.Errorf("the archive is asked about %q", got)
 	}
 	if err := a.Release(); err != nil {
 		t.Error(err)
@@ -347,6 +355,26 @@ func TestRenamedServersInsideMessages(t *testing.T) {
 	for _, unit := range []string{"C-FIND-RSP", "C-MOVE-RQ", "N-ACTION-RQ"} {
 		s.heard(`"unit":"`+unit+`"`, `"verdict":"rewrite"`, string(reason.PolicyRewrite))
 	}
+}
+
+// written is a data set of Explicit VR Little Endian in that syntax or the deflated one, read the
+// other way round.
+func written(transfer, set string) []byte {
+	if transfer != deflatedVRLittle {
+		return []byte(set)
+	}
+	var b bytes.Buffer
+	f, _ := flate.NewWriter(&b, flate.BestCompression)
+	io.WriteString(f, set)
+	f.Close()
+	return append(b.Bytes(), make([]byte, b.Len()%2)...)
+}
+
+func read(transfer string, set []byte) string {
+	if transfer == deflatedVRLittle {
+		set, _ = io.ReadAll(flate.NewReader(bytes.NewReader(set)))
+	}
+	return string(set)
 }
 
 // retrievable is a data set that says where a study is kept.

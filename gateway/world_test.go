@@ -322,9 +322,15 @@ func (w *world) dial(address string) net.Conn {
 // associate asks for an association as the CT.
 func (w *world) associate(called, calling string, classes ...string) (*endpoint.Association, error) {
 	w.t.Helper()
+	return w.associateIn(explicitVRLittle, called, calling, classes...)
+}
+
+// associateIn is associate with a transfer syntax.
+func (w *world) associateIn(transfer, called, calling string, classes ...string) (*endpoint.Association, error) {
+	w.t.Helper()
 	r := endpoint.Request{Called: called, Calling: calling}
 	for _, c := range classes {
-		r.Contexts = append(r.Contexts, endpoint.Context{Abstract: c, Transfer: []string{explicitVRLittle}})
+		r.Contexts = append(r.Contexts, endpoint.Context{Abstract: c, Transfer: []string{transfer}})
 	}
 	return endpoint.Associate(w.dial(w.dicom), r)
 }
