@@ -381,3 +381,18 @@ func FuzzScanner(f *testing.F) {
 		}
 	})
 }
+
+// The last C-MOVE-RSP of a large move begins with a list of the instances that failed, whose length may
+// spell a VR. Nobody guesses there: its transfer syntax was negotiated and it is no file.
+func TestAnAnswerMayBeginWithAnyLength(t *testing.T) {
+	const failed = "1.2.840.113619.2.55.3.604688119.969.1268071029.320\\"
+	d := (&dataSet{encoding: encoding{implicit: true}}).put(0x00080058, "UI", strings.Repeat(failed, 1000)[:'D'|'A'<<8])
+	var s Scanner
+	s.Reset(uidImplicit, Whole)
+	s.FormOnly()
+	s.Feed(d.b)
+	s.End()
+	if m := s.Fault(); m != nil {
+		t.Error(m)
+	}
+}

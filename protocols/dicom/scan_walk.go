@@ -243,7 +243,7 @@ func (w *walker) element() {
 // vrAndLength reads the rest of a header. It returns false when that has four bytes more, or is
 // wrong. In the implicit syntaxes the VR is one of those that the dictionary has, or UN.
 func (w *walker) vrAndLength(tag Tag) (vr dict.VR, length uint32, ok bool) {
-	if w.enc.implicit && w.start == 0 && dict.VROf(w.header[4], w.header[5]) != dict.NoVR {
+	if w.enc.implicit && w.start == 0 && w.content != somethingElse && dict.VROf(w.header[4], w.header[5]) != dict.NoVR {
 		w.fail("§7.1", "element %s comes first and has a length that spells a VR: readers that guess would take it for one", tag)
 		return dict.NoVR, 0, false
 	}
