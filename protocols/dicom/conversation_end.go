@@ -111,9 +111,13 @@ func (c *Conversation) unanswered() int {
 // Interrupts implements [protocols.Interrupter]. An association ends in order by a release, a
 // rejection or an abort.
 func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) {
-	switch e.Kind {
-	case protocols.Closed:
+	switch {
+	case c.away(e):
+		return c.unanswered(), false // its request is refused
+	case e.Kind == protocols.Closed:
 		return c.unanswered(), !c.over && !c.lastWord(e)
+	}
+	switch e.Kind {
 	case protocols.Lost, protocols.Overflow, protocols.Revoked:
 		return c.unanswered(), !c.over
 	}
@@ -124,6 +128,12 @@ func (c *Conversation) Interrupts(e protocols.Event) (unanswered int, yes bool) 
 // the other side is to answer (G2).
 func (c *Conversation) lastWord(e protocols.Event) bool {
 	return e.Kind == protocols.Closed && c.state[e.Side] == Sta8
+}
+
+// away tells whether the server went away before it answered the association request. Whoever accepts
+// connections on behalf of a server that is down, as a load balancer does, closes them like that.
+func (c *Conversation) away(e protocols.Event) bool {
+	return !c.over && e.Side == protocols.Far && (e.Kind == protocols.Closed || e.Kind == protocols.Lost) && c.state[protocols.Near] == Sta3
 }
 
 // Tell implements [protocols.Conversation].
@@ -145,10 +155,15 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 		if c.lastWord(e) {
 			return
 		}
-		c.state[e.Side] = Sta1 // AA-4: nothing can be said to it
+		away := c.away(e)
+		if c.state[e.Side] = Sta1; away { // AA-4: nothing can be said to it
+			c.unavailable(p, reason.UpstreamUnreachable, "closed without an answer")
+			return
+		}
 		c.abort(p, reason.SessionCut)
 	case protocols.DialFailed:
-		c.dialFailed(p, e.Reason)
+		c.state[protocols.Far] = Sta1
+		c.unavailable(p, e.Reason, "")
 	case protocols.Expired:
 		c.expired(p, e.Timer, asked)
 	case protocols.Overflow:
@@ -165,17 +180,23 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 	}
 }
 
-// dialFailed answers the association request that could not be passed on.
-func (c *Conversation) dialFailed(p *protocols.Plan, code reason.Code) {
+// unavailable answers the association request that the server was not given, or did not answer. The
+// device may try again.
+func (c *Conversation) unavailable(p *protocols.Plan, code reason.Code, found string) {
 	var v protocols.Verdict
 	v.Reset(protocols.Near)
 	v.Unit.Set(TypeAssociateRQ.String())
 	v.Refuse(code, "")
+	v.Found.Set(found)
 	v.Settled = true
 	p.Record(&v)
 	p.Send(protocols.Near, AppendRJ(nil, rjOf(code)))
 	c.traceOwn(protocols.Near, TypeAssociateRJ, code)
-	c.end(p, protocols.FIN, protocols.RST)
+	if c.alive(protocols.Far) {
+		p.Send(protocols.Far, AppendAbort(nil, reason.Lookup(code).Abort))
+		c.traceOwn(protocols.Far, TypeAbort, code)
+	}
+	c.end(p, protocols.FIN, protocols.FIN)
 }
 
 // expired ends an association that did not go on in time (D8). A side that asked for nothing is
@@ -187,6 +208,8 @@ func (c *Conversation) expired(p *protocols.Plan, timer protocols.Timer, asked b
 		c.end(p, protocols.RST, protocols.RST)
 	case !asked:
 		c.end(p, protocols.FIN, protocols.FIN)
+	case c.state[protocols.Near] == Sta3:
+		c.unavailable(p, timer.Reason(), "no answer in time")
 	default:
 		c.cut(p, timer.Reason())
 		c.abort(p, timer.Reason())

@@ -225,7 +225,7 @@ func TestEvents(t *testing.T) {
 		return protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: tm})
 	}
 	only := func(c ...protocols.Chunk) []protocols.Chunk { return c }
-	rq, abort := requestPDU(), abortPDU(2, 0)
+	rq, abort, busy := requestPDU(), abortPDU(2, 0), AppendRJ(nil, reason.RJ{Result: 2, Source: 3, Reason: 1})
 	for name, c := range map[string]struct {
 		chunks            []protocols.Chunk
 		near, far         []byte // what comes last toward each side
@@ -233,12 +233,13 @@ func TestEvents(t *testing.T) {
 	}{
 		"device closes before it asks":             {only(told(protocols.Closed, protocols.Near, "")), nil, nil, protocols.FIN, protocols.FIN},
 		"device closes before the AC":              {only(near(rq), told(protocols.Closed, protocols.Near, "")), nil, abort, protocols.FIN, protocols.FIN},
-		"server closes before the AC":              {only(near(rq), told(protocols.Closed, protocols.Far, "")), abort, rq, protocols.FIN, protocols.FIN},
+		"server closes before the AC":              {only(near(rq), told(protocols.Closed, protocols.Far, "")), busy, rq, protocols.FIN, protocols.FIN},
 		"device closes without release":            {established(told(protocols.Closed, protocols.Near, "")), acceptPDU(), abort, protocols.FIN, protocols.FIN},
+		"server is lost before the AC":             {only(near(rq), told(protocols.Lost, protocols.Far, "")), busy, rq, protocols.FIN, protocols.FIN},
 		"server is lost":                           {established(told(protocols.Lost, protocols.Far, "")), abort, rq, protocols.FIN, protocols.FIN},
 		"setup expires before the request (D8)":    {only(expired(protocols.Setup)), nil, nil, protocols.FIN, protocols.FIN},
 		"setup expires within the request (D8)":    {only(near(rq[:30]), expired(protocols.Setup)), nil, nil, protocols.FIN, protocols.FIN},
-		"setup expires before the AC (D8)":         {only(near(rq), expired(protocols.Setup)), abort, abort, protocols.FIN, protocols.FIN},
+		"setup expires before the AC (D8)":         {only(near(rq), expired(protocols.Setup)), busy, abort, protocols.FIN, protocols.FIN},
 		"idle expires (D8)":                        {established(expired(protocols.Idle)), abort, abort, protocols.FIN, protocols.FIN},
 		"message expires (D6, D8)":                 {established(near(pdu(cmdPDV(ctxCT, storeRQ(1)))), expired(protocols.Message)), abort, abort, protocols.FIN, protocols.FIN},
 		"release expires (D8)":                     {established(near(AppendReleaseRQ(nil)), expired(protocols.Release)), acceptPDU(), AppendReleaseRQ(nil), protocols.RST, protocols.RST},

@@ -209,7 +209,7 @@ func TestMessagesThatWereCutAreRecorded(t *testing.T) {
 	p = playEveryWay(t, Config{}, checked, established(near(msg[:whole]), told(protocols.Overflow, protocols.Near, reason.CapBudget))...)
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "C-STORE-RQ refuse cap.budget…")
 	p = playEveryWay(t, Config{}, checked, near(requestPDU()), protocols.Told(protocols.Event{Kind: protocols.Expired, Timer: protocols.Setup}))
-	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "A-ASSOCIATE-RQ allow timer.setup…")
+	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "A-ASSOCIATE-RQ refuse timer.setup")
 }
 
 // The last PDU of a message passes in parts; an A-ABORT in its middle could complete it.

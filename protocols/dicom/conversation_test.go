@@ -574,7 +574,7 @@ func TestDialThatFailsIsRejected(t *testing.T) {
 	p := protocols.Play(New(Config{}, &script{}), near(requestPDU()), told(protocols.DialFailed, protocols.Far, reason.UpstreamUnreachable))
 	wantToward(t, p, protocols.Near, AppendRJ(nil, reason.RJ{Result: 2, Source: 3, Reason: 1}))
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ allow", "A-ASSOCIATE-RQ refuse upstream.unreachable")
-	wantEnding(t, p, protocols.FIN, protocols.RST)
+	wantEnding(t, p, protocols.FIN, protocols.FIN)
 }
 
 func TestShutdownRejectsWhatBegins(t *testing.T) { // G8

@@ -146,7 +146,7 @@ var registry = []Info{
 	{Code: SessionCut, Meaning: "The session ended otherwise than in order: a side closed or lost its connection, or aborted. What was under way was not completed, and what was asked not answered.", Transient: true,
 		Do: "Look at what closed first: device, network or server.", Abort: abortUnspecified},
 
-	{Code: UpstreamUnreachable, Meaning: "The server could not be reached.", Transient: true,
+	{Code: UpstreamUnreachable, Meaning: "The server could not be reached, or closed the connection before it answered.", Transient: true,
 		Do: "Check that the server runs and that its address in site.yaml is right.",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 	{Code: UpstreamIdentity, Meaning: "The server could not prove who it is; nothing was sent to it.", Transient: true,
@@ -156,7 +156,7 @@ var registry = []Info{
 	{Code: TimerHandshake, Meaning: "The peer of a TLS listener did not prove in time who it is.", Transient: true,
 		Do: "Look for a peer that connects and does not go on: a scanner, a health check, or a client that does not speak TLS."},
 	{Code: TimerSetup, Meaning: "The peer did not finish setting up in time.", Transient: true,
-		Do: "Look for a peer that connects and says nothing; raise timers.setup if it is merely slow.", Abort: abortUnspecified},
+		Do: "Look for a peer that connects and says nothing; raise timers.setup if it is merely slow.", RJ: rjCongestion, Abort: abortUnspecified},
 	{Code: TimerIdle, Meaning: "Nothing was said between messages for too long.", Transient: true,
 		Do: "Nothing if the device reconnects; otherwise raise timers.idle.", Abort: abortUnspecified},
 	{Code: TimerMessage, Meaning: "A message stopped half-way, or its answer did not come in time.", Transient: true,
