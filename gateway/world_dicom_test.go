@@ -375,3 +375,53 @@ func TestOpaqueSessionEndsWhenItsFlowIsEnforced(t *testing.T) {
 	}
 	w.heard(string(reason.SessionOpaque), `"verdict":"refuse"`)
 }
+
+// A request that cannot be read still says who sent it to whom: with several flows on a listener its
+// mode decides too, and shadow refuses nothing.
+func TestUnreadableRequestsBelongToTheirFlow(t *testing.T) {
+	w := newWorld(t, nil)
+	ris := w.listen("his")
+	got := make(chan string, 1)
+	go func() {
+		c, err := ris.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		b := make([]byte, 300)
+		n, _ := io.ReadAtLeast(c, b, 100)
+		got <- string(b[:n])
+	}()
+	device := func(mode string) {
+		writeSite(t, w.dir, map[string]string{
+			"site.yaml": fmt.Sprintf(worldSite, w.pacs.address, w.his.address) +
+				fmt.Sprintf("  ris: {ae: RIS, address: %q, tunnel: mtls, server_name: his.test}\n", ris.Addr()),
+			"devices/ct-1.yaml": strings.Replace(worldCT, "enforce", mode, 1) + "  worklist: {to: ris, allow: [find: {model: Modality Worklist, everything: true}]}\n",
+		})
+		if err := w.gw.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An even presentation context ID.
+	item := func(typ byte, value string) string { return string([]byte{typ, 0, 0, byte(len(value))}) + value }
+	rq := "\x00\x01\x00\x00" + fmt.Sprintf("%-16s%-16s", "RIS", "CT1") + strings.Repeat("\x00", 32) + item(0x10, dicom.ApplicationContextName) +
+		item(0x20, "\x02\x00\x00\x00"+item(0x30, "1.2.840.10008.5.1.4.31")+item(0x40, "1.2.840.10008.1.2")) + item(0x50, item(0x51, "\x00\x00\x40\x00"))
+	rq = string(dicom.AppendPDUHeader(nil, dicom.TypeAssociateRQ, uint32(len(rq)))) + rq
+
+	device("enforce")
+	c := w.dial(w.dicom)
+	io.WriteString(c, rq)
+	if answer, err := io.ReadAll(c); err != nil || len(answer) != 10 || dicom.PDUType(answer[0]) != dicom.TypeAbort {
+		t.Errorf("in enforce the device got %x, %v; want an A-ABORT", answer, err)
+	}
+	w.heard(`"flow":"worklist"`, `"verdict":"refuse"`, string(reason.DICOMItem))
+
+	device("shadow")
+	c = w.dial(w.dicom)
+	io.WriteString(c, rq)
+	if b := <-got; b != rq {
+		t.Errorf("in shadow the server got %q", b)
+	}
+	io.Copy(io.Discard, c)
+	w.heard(`"flow":"worklist"`, `"mode":"shadow"`, string(reason.SessionOpaque), `"verdict":"allow"`)
+}

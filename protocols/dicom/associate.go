@@ -128,7 +128,9 @@ func (a *associate) parse(pdu []byte, t PDUType, context ItemType, in direction,
 			}
 			err = a.User.parse(&it, in)
 		default:
-			err = it.fault(section, "item %02XH, which %s does not have", uint8(it.Type), t)
+			if it.Type.known() {
+				err = it.fault(section, "item %02XH, which %s does not have", uint8(it.Type), t)
+			}
 		}
 		if err != nil {
 			return err
@@ -170,6 +172,8 @@ func parseID(it *Item, section string) (uint8, error) {
 	return id, nil
 }
 
+// parseContext reads what was proposed. Whether its UIDs have the form of UIDs is for the rules: one
+// that has not is like one that nobody knows, and costs its context alone.
 func (a *AssociateRQ) parseContext(it *Item) error {
 	const section = "PS3.8 §9.3.2.2"
 	id, err := parseID(it, section)
@@ -181,30 +185,35 @@ func (a *AssociateRQ) parseContext(it *Item) error {
 	}
 	a.seenContext[id] = true
 	pc := PresentationContext{ID: id}
-	from := len(a.uids)
+	from, abstracts := len(a.uids), 0
 	r := it.within(contextFixed)
 	for sub := (Item{}); r.next(&sub); {
-		switch {
-		case sub.Type == ItemAbstractSyntax && pc.Abstract != nil:
-			return sub.fault(section, "a second abstract syntax in one presentation context; there is one")
-		case sub.Type == ItemAbstractSyntax:
+		switch sub.Type {
+		case ItemAbstractSyntax:
+			if abstracts++; abstracts > 1 {
+				return sub.fault(section, "a second abstract syntax in one presentation context; there is one")
+			}
 			pc.Abstract = TrimUID(sub.Value)
-		case sub.Type == ItemTransferSyntax && len(a.uids)-from == maxTransfers:
-			return sub.fault(section, "more than %d transfer syntaxes in one presentation context", maxTransfers)
-		case sub.Type == ItemTransferSyntax:
+		case ItemTransferSyntax:
+			if len(a.uids)-from == maxTransfers {
+				return sub.fault(section, "more than %d transfer syntaxes in one presentation context", maxTransfers)
+			}
 			a.uids = append(a.uids, TrimUID(sub.Value))
 		default:
-			return sub.fault(section, "sub-item %02XH, which a presentation context does not have", uint8(sub.Type))
+			if sub.Type.known() {
+				return sub.fault(section, "sub-item %02XH, which a presentation context does not have", uint8(sub.Type))
+			}
+			continue
 		}
-		if wrong := checkUID(sub.Value); wrong != "" {
-			return sub.fault(section, "sub-item %02XH: %s", uint8(sub.Type), wrong)
+		if len(sub.Value) > maxUID {
+			return sub.fault(section, "sub-item %02XH of %d bytes; a UID has at most %d", uint8(sub.Type), len(sub.Value), maxUID)
 		}
 	}
 	pc.Transfer = a.uids[from:len(a.uids):len(a.uids)]
 	switch err := r.trailing(section); {
 	case err != nil:
 		return err
-	case pc.Abstract == nil:
+	case abstracts == 0:
 		return it.fault(section, "a presentation context without an abstract syntax; there is one")
 	case len(pc.Transfer) == 0:
 		return it.fault(section, "a presentation context without a transfer syntax; there is at least one")
@@ -230,13 +239,19 @@ func (a *AssociateAC) parseContext(it *Item) error {
 	}
 	r := it.within(contextFixed)
 	for sub := (Item{}); r.next(&sub); {
+		if cr.Result != Acceptance { // not significant, not tested
+			if len(sub.Value) > maxUID {
+				return sub.fault(section, "sub-item %02XH of %d bytes; a UID has at most %d", uint8(sub.Type), len(sub.Value), maxUID)
+			}
+			continue
+		}
 		switch wrong := checkUID(sub.Value); {
-		case sub.Type != ItemTransferSyntax:
+		case sub.Type != ItemTransferSyntax && sub.Type.known():
 			return sub.fault(section, "sub-item %02XH, which an answered presentation context does not have", uint8(sub.Type))
-		case len(sub.Value) > maxUID || cr.Result == Acceptance && wrong != "":
+		case sub.Type != ItemTransferSyntax:
+			// Skipped.
+		case wrong != "":
 			return sub.fault(section, "sub-item %02XH: %s", uint8(sub.Type), wrong)
-		case cr.Result != Acceptance:
-			// Not significant, not tested.
 		case cr.Transfer != nil:
 			return sub.fault(section, "a second transfer syntax in one accepted presentation context; there is one")
 		default:

@@ -142,6 +142,91 @@ func TestOrderAndReservedBytesAreKept(t *testing.T) {
 	}
 }
 
+// D15 and PS3.8 §9.3.1: items that the standard does not have are skipped, and pass as they came, also
+// where the PDU is made anew around them.
+func TestUnknownItemsAreSkipped(t *testing.T) {
+	later := testItem(0x60, "of a later edition")
+	accepted := testItem(0x21, []byte{1, 0, 0, 0}, testItem(0x40, uidImplicit), later)
+	for name, c := range map[string]struct{ rq, ac []byte }{
+		"item of the request": {rq: testRQ(testApplication(), testItem(0x11, "of a later edition"), testContextRQ(1, uidCT, uidImplicit),
+			testContextRQ(3, uidMR, uidImplicit), testUser(), later)},
+		"sub-item of a proposed context": {rq: testRQ(testApplication(),
+			testItem(0x20, []byte{1, 0, 0, 0}, testItem(0x30, uidCT), later, testItem(0x40, uidImplicit)), testContextRQ(3, uidMR, uidImplicit), testUser())},
+		"item of the answer":                {ac: testAC(testApplication(), testContextAC(1, 0, uidImplicit), testUser(), later)},
+		"item before those of the answer":   {ac: testAC(later, testApplication(), testContextAC(1, 0, uidImplicit), testUser())},
+		"sub-item of an accepted context":   {ac: testAC(testApplication(), accepted, testUser())},
+		"sub-items of a rejected context":   {ac: testAC(testApplication(), testItem(0x21, []byte{1, 0, 3, 0}, testItem(0x30, uidCT), later), testUser())},
+		"an answer without any context":     {ac: testAC(testApplication(), later, testUser())},
+		"an item between those of contexts": {rq: testRQ(testApplication(), testContextRQ(1, uidCT, uidImplicit), later, testContextRQ(3, uidMR, uidImplicit), testUser())},
+	} {
+		for _, strip := range []string{"", uidMR} {
+			t.Run(name+" "+strip, func(t *testing.T) {
+				rq, ac := c.rq, c.ac
+				if rq == nil {
+					rq = testRQ(testApplication(), testContextRQ(1, uidCT, uidImplicit), testContextRQ(3, uidMR, uidImplicit), testUser())
+				}
+				if ac == nil {
+					ac = testAC(testApplication(), testContextAC(1, 0, uidImplicit), testUser())
+				}
+				rules := func() *script {
+					return &script{context: func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
+						if string(pc.Abstract) == strip {
+							v.Refuse(reason.DICOMAbstractSyntax, "rule")
+						}
+					}}
+				}
+				p := playEveryWay(t, Config{}, rules, near(rq), far(ac))
+				if p.Err != nil {
+					t.Fatal(p.Err)
+				}
+				for side, sent := range [][]byte{protocols.Far: rq, protocols.Near: ac} {
+					got := p.Toward[side]
+					if len(got) == 0 || got[0] != sent[0] || bytes.Count(got, []byte("of a later edition")) != bytes.Count(sent, []byte("of a later edition")) {
+						t.Errorf("toward side %d: %q", side, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// D13: a UID that is none is for the rules, like one that nobody knows. It costs its context alone.
+func TestProposedUIDsThatAreNoneCostTheirContextAlone(t *testing.T) {
+	for _, bad := range [][]byte{
+		testContextRQ(3, "1.2.private.x", uidImplicit), testContextRQ(3, "1..2", uidImplicit), testContextRQ(3, "1.%s", uidImplicit),
+		testContextRQ(3, "", uidImplicit), testContextRQ(3, uidCT, ""), testContextRQ(3, uidCT, " \x00"), testContextRQ(3, uidCT, "1.2."),
+	} {
+		rq := testRQ(testApplication(), testContextRQ(1, uidCT, uidImplicit), bad, testUser())
+		rules := func() *script {
+			return &script{context: func(pc *PresentationContext, keep []bool, v *protocols.Verdict) {
+				if !ValidUID(pc.Abstract) {
+					v.Refuse(reason.DICOMAbstractSyntax, "rule")
+				}
+				for i := range keep {
+					keep[i] = string(pc.Transfer[i]) == uidImplicit
+				}
+			}}
+		}
+		p := playEveryWay(t, Config{}, rules, near(rq), far(testAC(testApplication(), testContextAC(1, 0, uidImplicit), testUser())))
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		a := mustParseRQ(t, p.Toward[protocols.Far])
+		if len(a.Contexts) != 1 || a.Contexts[0].ID != 1 {
+			t.Errorf("%q: the server is asked for %v", bad, a.Contexts)
+		}
+		var ac AssociateAC
+		if err := ac.Parse(p.Toward[protocols.Near]); err != nil || len(ac.Contexts) != 2 || ac.Contexts[1].Result == Acceptance {
+			t.Errorf("%q: the device is told %v, %v", bad, ac.Contexts, err)
+		}
+		for _, v := range p.Verdicts {
+			if f := v.Found.String(); strings.Contains(f, "private") || strings.Contains(f, "%s") {
+				t.Errorf("the record quotes it: %s", f)
+			}
+		}
+	}
+}
+
 // D13, and the structure that shields parsers behind us.
 func TestMalformedRequests(t *testing.T) {
 	app, user, ct := testApplication(), testUser(testMaxLength(16384)), testContextRQ(1, uidCT, uidImplicit)
@@ -172,7 +257,6 @@ func TestMalformedRequests(t *testing.T) {
 		{"no user information", testRQ(app, ct)},
 		{"two user informations", testRQ(app, ct, user, user)},
 		{"item of another PDU", testRQ(app, testContextAC(1, 0, uidImplicit), user)},
-		{"item of no PDU", testRQ(app, ct, user, testItem(0x60))},
 		{"sub-item outside", testRQ(app, ct, user, abstract)},
 		{"item reaches beyond the PDU", testRQ(app, ct, long(user, 100))},
 		{"rest of an item", testRQ(app, ct, user, []byte{0x50, 0})},
@@ -184,16 +268,11 @@ func TestMalformedRequests(t *testing.T) {
 		{"no abstract syntax", pc(head, transfer)},
 		{"two abstract syntaxes", pc(head, abstract, abstract, transfer)},
 		{"no transfer syntax", pc(head, abstract)},
-		{"unknown sub-item", pc(head, abstract, transfer, testItem(0x41, uidImplicit))},
+		{"sub-item that only user information has", pc(head, abstract, transfer, testItem(0x52, "1.2"))},
 		{"sub-item reaches beyond its context", pc(head, abstract, long(transfer, len(uidImplicit)+1))},
 		{"sub-item reaches beyond the PDU", pc(head, long(abstract, 0xFFFF), transfer)},
 		{"long abstract syntax", pc(head, testItem(0x30, uid65), transfer)},
 		{"long transfer syntax", pc(head, abstract, testItem(0x40, uid65))},
-		{"empty abstract syntax", pc(head, testItem(0x30), transfer)},
-		{"blank transfer syntax", pc(head, abstract, testItem(0x40, " \x00"))},
-		{"abstract syntax that is a path", pc(head, testItem(0x30, "1..2"), transfer)},
-		{"abstract syntax that is a format", pc(head, testItem(0x30, "1.%s"), transfer)},
-		{"transfer syntax ends with a period", pc(head, abstract, testItem(0x40, "1.2."))},
 		{"too many transfer syntaxes", pc(head, abstract, many(maxTransfers+1))},
 
 		{"maximum length of 3 bytes", in(testItem(0x51, 0, byte(1)))},
@@ -255,7 +334,6 @@ func TestMalformedAnswers(t *testing.T) {
 		{"accepted with two", testAC(app, testItem(0x21, []byte{1, 0, 0, 0}, transfer, transfer), user)},
 		{"accepted with an empty one", testAC(app, testContextAC(1, 0, ""), user)},
 		{"rejected with a long one", testAC(app, testContextAC(1, 3, strings.Repeat("1", 65)), user)},
-		{"rejected with an abstract syntax", testAC(app, testItem(0x21, []byte{1, 0, 3, 0}, testItem(0x30, uidCT)), user)},
 		{"rejected and very long", testAC(app, testItem(0x21, []byte{1, 0, 3, 0}, bytes.Repeat(transfer, 200)), user)},
 		{"sub-item reaches beyond", testAC(app, testItem(0x21, []byte{1, 0, 3, 0}, []byte{0x40, 0, 0, 1}), user)},
 		{"129 contexts", testAC(app, bytes.Repeat(ct, 129), user)},

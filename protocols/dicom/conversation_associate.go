@@ -25,8 +25,9 @@ type setup struct {
 // for one that is refused, or of which nothing is left (D14).
 func (t *turn) associate(pdu []byte) error {
 	c, su := t.c, t.c.setup
-	if err := su.rq.Parse(pdu); err != nil {
-		return err
+	broken := su.rq.Parse(pdu)
+	if su.rq.CallingAE == nil {
+		return broken
 	}
 	su.rq.Facts(&su.facts)
 	var v protocols.Verdict
@@ -41,6 +42,9 @@ func (t *turn) associate(pdu []byte) error {
 	if v.Refused() {
 		t.reject(len(pdu), &v)
 		return nil
+	}
+	if broken != nil {
+		return broken // the rules know now whose it is, and so what becomes of it
 	}
 	if su.facts.Caps != nil {
 		c.cap(*su.facts.Caps)

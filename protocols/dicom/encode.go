@@ -47,7 +47,7 @@ func (a *associate) encodeItems(b *wire.Builder, e *edit) {
 				e.missing(b)
 			}
 			a.User.encode(b, &it, e)
-		case it.Type == ItemApplicationContext:
+		case it.Type != ItemContextRQ && it.Type != ItemContextAC:
 			it.append(b)
 		case e.context != nil:
 			e.context(b, &it)

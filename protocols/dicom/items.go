@@ -32,6 +32,16 @@ const (
 	ItemUserIdentityAC     ItemType = 0x59
 )
 
+// known tells whether the standard has items of that type. Others are skipped, and pass as they came
+// (PS3.8 §9.3.1, D15).
+func (t ItemType) known() bool {
+	switch t {
+	case ItemApplicationContext, ItemContextRQ, ItemContextAC, ItemAbstractSyntax, ItemTransferSyntax:
+		return true
+	}
+	return ItemUserInformation <= t && t <= ItemUserIdentityAC
+}
+
 const (
 	itemHeaderLen = 4 // type, reserved byte, length
 	maxContexts   = 128
