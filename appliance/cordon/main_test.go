@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"cordon/protocols/dicom/endpoint"
 
@@ -79,24 +80,42 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until runs "cordon ARGS" until it prints a text: until TEXT status.
-func until(ts *testscript.TestScript, neg bool, args []string) {
-	for range 10_000 {
-		if ts.Exec("cordon", args[1:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
-			return
+// patience is how long a script waits for what another program does. Only what never comes takes it
+// all, however busy the machine is.
+const patience = time.Minute
+
+// await looks until something is so, and tells whether it came in time.
+func await(holds func() bool) bool {
+	giveUp := time.After(patience)
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !holds() {
+		select {
+		case <-giveUp:
+			return false
+		case <-again.C:
 		}
 	}
-	ts.Fatalf("cordon %v does not print %q", args[1:], args[0])
+	return true
+}
+
+// until runs "cordon ARGS" until it prints a text: until TEXT status.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if !await(func() bool {
+		return ts.Exec("cordon", args[1:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0])
+	}) {
+		ts.Fatalf("cordon %v does not print %q", args[1:], args[0])
+	}
 }
 
 // says waits until a file has a text: says FILE TEXT.
 func says(ts *testscript.TestScript, neg bool, args []string) {
-	for range 1_000_000 {
-		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
-			return
-		}
+	if !await(func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && strings.Contains(string(b), args[1])
+	}) {
+		ts.Fatalf("%s does not say %q", args[0], args[1])
 	}
-	ts.Fatalf("%s does not say %q", args[0], args[1])
 }
 
 // writeFile writes a line into a file, with environment variables in it: write FILE LINE.
@@ -106,15 +125,15 @@ func writeFile(ts *testscript.TestScript, neg bool, args []string) {
 
 // listens waits until something listens on a port of this host.
 func listens(ts *testscript.TestScript, neg bool, args []string) {
-	var d net.Dialer
-	for range 10_000 {
-		c, err := d.Dial("tcp", "127.0.0.1:"+args[0])
+	if !await(func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+args[0])
 		if err == nil {
 			c.Close()
-			return
 		}
+		return err == nil
+	}) {
+		ts.Fatalf("nothing listens on port %s", args[0])
 	}
-	ts.Fatalf("nothing listens on port %s", args[0])
 }
 
 // echoing asks an application entity whether it is there, again and again until the script ends:
