@@ -432,6 +432,32 @@ func TestSlowButMovingIsNotCut(t *testing.T) {
 	})
 }
 
+// reason.SessionRevoked: a session of a device that may not talk any longer is told and ended at once,
+// though neither of its peers does anything.
+func TestRevocationEndsASessionAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<10, nil)
+		write(t, r.device, "p1\n")
+		<-r.dialled
+		readN(t, r.server, 3)
+		began := time.Now()
+		quarantine := testPolicy(t)
+		quarantine.Devices[0].State = policy.Quarantined
+		r.gw.revoke(quarantine)
+		for name, c := range map[string]*memConn{"device": r.device, "server": r.server} {
+			io.Copy(io.Discard, c)
+			if d := time.Since(began); d > 0 {
+				t.Errorf("the %s was cut off after %v", name, d)
+			}
+			c.Close()
+		}
+		r.end()
+		if e := r.conv.events(); len(e) == 0 || e[0].Kind != protocols.Revoked || e[0].Reason != reason.SessionRevoked {
+			t.Errorf("told %+v", e)
+		}
+	})
+}
+
 // A peer that never closes is closed by the release timer.
 func TestReleaseTimerEndsALegThatStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

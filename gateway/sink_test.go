@@ -41,6 +41,13 @@ func (s *sink) String() string {
 	return s.buf.String()
 }
 
+// makeRoom lets a full sink take records again.
+func (s *sink) makeRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = false
+}
+
 // empty returns what was written, and forgets it.
 func (s *sink) empty() string {
 	s.mu.Lock()
@@ -61,14 +68,14 @@ func (s *sink) log(t *testing.T) *audit.Log {
 }
 
 func closeAudit(l *audit.Log) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	l.Close(ctx)
 }
 
 // await waits until a line holds all of texts, and returns it; "" when that takes too long.
 func (s *sink) await(texts ...string) string {
-	late := time.After(10 * time.Second)
+	late := time.After(patience)
 	for {
 		s.mu.Lock()
 		text := s.buf.String()

@@ -26,7 +26,7 @@ listeners:
 tunnels:
   mtls: {ca: ["file:pki/ca.pem"], certificate: "file:pki/{device}.pem", key: "file:pki/{device}.key"}
 limits: {handshakes: 200, sessions: 16}
-timers: {grace: 2s, dial: 30s}
+timers: {grace: 30s, dial: 30s}
 `
 	floodUS = `device: us-1
 mode: enforce
@@ -91,7 +91,7 @@ func (w *world) flood(n int, from, to string, first []byte) *flood {
 // await waits until the gateway has closed so many.
 func (f *flood) await(t *testing.T, n int) {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for k := range n {
 		select {
 		case <-f.closed:
@@ -122,7 +122,7 @@ func memory() int64 {
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for began := time.Now(); !holds(); runtime.Gosched() {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > patience {
 			t.Fatalf("not %s", what)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -92,7 +91,7 @@ func TestHalfClosingDeviceGetsItsAcknowledgment(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.dial(w.hl7)
 	c.Write(hl7.AppendBlock(nil, []byte(message("ORU^R01", "C1", "Doe"))))
-	c.(*net.TCPConn).CloseWrite()
+	c.CloseWrite()
 	b, err := io.ReadAll(c)
 	if err != nil || !bytes.Contains(b, []byte("MSA|AA|C1")) {
 		t.Errorf("got %q, %v", b, err)

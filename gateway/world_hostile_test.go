@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"cordon/protocols/dicom"
 	"cordon/protocols/dicom/endpoint"
@@ -50,7 +49,7 @@ flows:
 // the same, and those that are to be met.
 const (
 	ample = "dial: 15s, setup: 20s, idle: 20s, message: 20s, release: 5s"
-	short = "dial: 15s, setup: 1s, idle: 2s, message: 2s, release: 1s"
+	short = "dial: 15s, setup: 3s, idle: 2s, message: 2s, release: 1s"
 )
 
 // hostileSyntaxes are the transfer syntaxes of the corpus, deflated ones included.
@@ -123,8 +122,7 @@ func serve(serving *sync.WaitGroup, ln net.Listener, each func(net.Conn)) {
 			}
 			serving.Go(func() {
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(patience))
-				each(c)
+				each(patient{c})
 			})
 		}
 	})
@@ -185,9 +183,6 @@ func inUse() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-// patience is how long a connection may last before it counts as hung. Nothing waits for it.
-const patience = 30 * time.Second
-
 // judged checks that at least so many units of a kind came from or went to the ultrasound.
 func (h *hostileWorld) judged(unit string, least int) {
 	h.t.Helper()
@@ -232,14 +227,13 @@ func (h *hostileWorld) each(n, atOnce int, act func(i int) error) {
 }
 
 // dialUS connects as the ultrasound.
-func (h *hostileWorld) dialUS() (*net.TCPConn, error) {
+func (h *hostileWorld) dialUS() (net.Conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addressUS)}}
 	c, err := d.Dial("tcp", h.dicom)
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(patience))
-	return c.(*net.TCPConn), nil
+	return patient{c}, nil
 }
 
 // ask associates as the ultrasound.

@@ -163,20 +163,17 @@ func TestChangesAreNoticed(t *testing.T) {
 	}
 }
 
-// reason.SessionRevoked: quarantine ends the device's sessions within a second.
+// reason.SessionRevoked: quarantine ends the device's sessions; how soon, see
+// TestRevocationEndsASessionAtOnce.
 func TestQuarantineEndsSessions(t *testing.T) {
 	w := newWorld(t, nil)
 	a := mustAssociate(t, w, ctImage)
 	writeSite(t, w.dir, map[string]string{"devices/ct-1.yaml": worldCT + "state: quarantined\n"})
-	began := time.Now()
 	if err := w.gw.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if typ, _, err := a.Read(); err != nil || typ != dicom.TypeAbort {
 		t.Errorf("the device saw %v, %v, want an abort", typ, err)
-	}
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("the session ended after %v", d)
 	}
 	if _, err := w.associate("PACS", "CT1", ctImage); err == nil {
 		t.Error("a quarantined device got an association")
@@ -216,6 +213,7 @@ func TestShutdownDrains(t *testing.T) {
 	if err != nil || !strings.Contains(string(b), "MSA|AA|SLOW") {
 		t.Errorf("the message in flight got %q, %v", b, err)
 	}
+	c.Close()
 	<-stopped
 }
 
@@ -224,7 +222,7 @@ func TestFullDiskStopsNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	disk := &sink{full: true}
 	w.gw.audit = disk.log(t)
-	defer closeAudit(w.gw.audit)
+	defer func() { disk.makeRoom(); closeAudit(w.gw.audit) }()
 	c := hl7end.NewClient(w.dial(w.hl7))
 	for i := range 100 {
 		send(t, c, message("ORU^R01", fmt.Sprintf("C%d", i), "Doe"))
@@ -243,7 +241,7 @@ func TestFullDiskIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gw.audit = records
-	defer closeAudit(records)
+	defer func() { disk.makeRoom(); closeAudit(records) }()
 	address := freeAddress(t)
 	stop, err := w.gw.ServeHTTP(address)
 	if err != nil {
@@ -278,9 +276,7 @@ func TestFullDiskIsShown(t *testing.T) {
 		t.Errorf("/metrics says\n%s", body)
 	}
 
-	disk.mu.Lock()
-	disk.full = false
-	disk.mu.Unlock()
+	disk.makeRoom()
 	if err := <-told; err != nil {
 		t.Fatalf("there is room again, and %v", err)
 	}
@@ -385,7 +381,7 @@ func TestNoPatientData(t *testing.T) {
 		for _, address := range []string{w.dicom, w.hl7} {
 			c := w.dial(address)
 			io.WriteString(c, bytes)
-			c.(*net.TCPConn).CloseWrite()
+			c.CloseWrite()
 			io.Copy(io.Discard, c)
 		}
 	}
@@ -440,7 +436,7 @@ func (w *world) stopSessions() {
 	for _, s := range w.gw.live() {
 		s.kill()
 	}
-	if !w.gw.waitEmpty(10 * time.Second) {
+	if !w.gw.waitEmpty(patience) {
 		w.t.Error("sessions stay")
 	}
 	last := w.gw.audit.Recent(1)

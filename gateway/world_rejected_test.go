@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"cordon/protocols/dicom"
 	"cordon/protocols/dicom/endpoint"
@@ -261,7 +260,7 @@ func TestOrderlySessionsAreNotRecordedAsCut(t *testing.T) {
 	send(t, hl7end.NewClient(c), message("ORU^R01", "C1", "Doe"))
 	c.Close()
 	mustAssociate(t, w, ctImage).Release()
-	if !w.gw.waitEmpty(10 * time.Second) {
+	if !w.gw.waitEmpty(patience) {
 		t.Fatal("sessions stay")
 	}
 	w.stop()

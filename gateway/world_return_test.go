@@ -31,7 +31,7 @@ listeners:
 tunnels:
   mtls: {ca: ["file:pki/ca.pem"], certificate: "file:pki/{device}.pem", key: "file:pki/{device}.key"}
 control: {socket: run/cordon.sock}
-timers: {grace: 2s, dial: 30s}
+timers: {grace: 30s, dial: 30s}
 `
 
 // returnSite has an archive that was renamed, and another one, where no flow leads.

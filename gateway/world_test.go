@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ listeners:
 tunnels:
   mtls: {ca: ["file:pki/ca.pem"], certificate: "file:pki/{device}.pem", key: "file:pki/{device}.key"}
 control: {socket: run/cordon.sock}
-timers: {grace: 2s, dial: 30s}
+timers: {grace: 30s, dial: 30s}
 `
 	worldSite = `upstreams:
   pacs: {ae: PACS, address: "%[1]s", tunnel: mtls, server_name: pacs.test}
@@ -202,23 +203,24 @@ func (w *world) listen(name string) net.Listener {
 	return l
 }
 
-// freeAddress finds a port that nobody hears on, and gives none twice.
+// freeAddress returns an address with a port of the loopback interface that nobody hears on, and
+// gives none twice soon. Ports that the kernel gives out by itself lie above 32767: one of those might
+// be taken before the gateway listens. Each test process begins at a place of its own.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		l.Close()
-		if _, twice := givenAddresses.LoadOrStore(address, true); !twice {
+	const first, count = 20000, 12000
+	for range count {
+		address := fmt.Sprintf("127.0.0.1:%d", first+(os.Getpid()*97+int(ports.Add(1)))%count)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
 			return address
 		}
 	}
+	t.Fatal("no port is free")
+	panic("not reached")
 }
 
-var givenAddresses sync.Map
+var ports atomic.Int64 // that freeAddress has tried
 
 // object is one that the archive received.
 type object struct {
@@ -307,16 +309,35 @@ func (h *his) received() [][]byte {
 	return append([][]byte(nil), h.messages...)
 }
 
+// patience is how long a test waits for what must come before it counts as hung. Only what never
+// comes takes it all, however busy the machine is.
+const patience = time.Minute
+
+// patient is a connection whose user gives up when a read or a write takes longer than patience. How
+// long the connection lives does not matter: some tests keep one for all that they do.
+type patient struct{ net.Conn }
+
+func (c patient) Read(b []byte) (int, error) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	return c.Conn.Read(b)
+}
+
+func (c patient) Write(b []byte) (int, error) {
+	c.SetWriteDeadline(time.Now().Add(patience))
+	return c.Conn.Write(b)
+}
+
+func (c patient) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
 // dial connects as a device.
-func (w *world) dial(address string) net.Conn {
+func (w *world) dial(address string) patient {
 	w.t.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(30 * time.Second))
 	w.t.Cleanup(func() { c.Close() })
-	return c
+	return patient{c}
 }
 
 // associate asks for an association as the CT.
