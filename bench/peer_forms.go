@@ -170,6 +170,8 @@ func blindForm(h Hop) Form {
 	return cordonSite(h, "dicom", "shadow", "[echo]")
 }
 
+// cordonSite has time for the sink, which on a busy machine may be what is late: that is no failure of
+// the gateway.
 func cordonSite(h Hop, protocol, mode, allow string) Form {
 	tunnel, listen, identify := "plain", "", "ip: 127.0.0.1"
 	upstream := "mtls, server_name: " + serverName
@@ -185,6 +187,7 @@ tunnels:
   mtls: {ca: "file:%s", certificate: "file:%s", key: "file:%s"}
 http: {address: %q}
 limits: {connections: 20000, sessions: 20000}
+timers: {dial: 30s}
 `, h.Listen, protocol, tunnel, listen, h.CA, h.Cert, h.Key, freeAddress()),
 		"site.yaml": fmt.Sprintf("upstreams:\n  far: {ae: %s, address: %q, tunnel: %s}\n", sinkAE, h.Target, upstream),
 		"devices/load.yaml": fmt.Sprintf(`device: load
