@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up on it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // child is a program that runs until its test ends.
 type child struct {

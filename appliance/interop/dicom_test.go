@@ -15,7 +15,7 @@ import (
 // Cordon, where each must.
 const (
 	directly = 3 * time.Second
-	through  = 20 * time.Second
+	through  = time.Minute
 )
 
 // route says how a flow's gateways reach the server.
