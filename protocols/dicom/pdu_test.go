@@ -230,10 +230,10 @@ func TestRejectReleaseAbort(t *testing.T) {
 	} else if got, err := ParseAbort(b); got != abort || err != nil {
 		t.Error(got, err)
 	}
-	if b := AppendReleaseRQ(nil); !bytes.Equal(b, []byte{5, 0, 0, 0, 0, 4, 0, 0, 0, 0}) || ParseReleaseRQ(b) != nil {
+	if b := AppendReleaseRQ(nil); !bytes.Equal(b, []byte{5, 0, 0, 0, 0, 4, 0, 0, 0, 0}) {
 		t.Errorf("RELEASE-RQ % x", b)
 	}
-	if b := AppendReleaseRP(nil); !bytes.Equal(b, []byte{6, 0, 0, 0, 0, 4, 0, 0, 0, 0}) || ParseReleaseRP(b) != nil {
+	if b := AppendReleaseRP(nil); !bytes.Equal(b, []byte{6, 0, 0, 0, 0, 4, 0, 0, 0, 0}) {
 		t.Errorf("RELEASE-RP % x", b)
 	}
 	if got, ok := ParseBriefRJ(BriefRJ(rj)); !ok || got != rj {

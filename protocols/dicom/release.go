@@ -94,18 +94,12 @@ func ParseBriefRJ(s string) (rj reason.RJ, ok bool) {
 	return rj, err == nil && n == 3
 }
 
-// ParseReleaseRQ reads a whole A-RELEASE-RQ PDU (PS3.8 §9.3.6).
-func ParseReleaseRQ(pdu []byte) error { return whole(pdu, TypeReleaseRQ) }
-
-// AppendReleaseRQ appends an A-RELEASE-RQ PDU.
+// AppendReleaseRQ appends an A-RELEASE-RQ PDU (PS3.8 §9.3.6).
 func AppendReleaseRQ(dst []byte) []byte {
 	return append(AppendPDUHeader(dst, TypeReleaseRQ, fixedPDU), 0, 0, 0, 0)
 }
 
-// ParseReleaseRP reads a whole A-RELEASE-RP PDU (PS3.8 §9.3.7).
-func ParseReleaseRP(pdu []byte) error { return whole(pdu, TypeReleaseRP) }
-
-// AppendReleaseRP appends an A-RELEASE-RP PDU.
+// AppendReleaseRP appends an A-RELEASE-RP PDU (PS3.8 §9.3.7).
 func AppendReleaseRP(dst []byte) []byte {
 	return append(AppendPDUHeader(dst, TypeReleaseRP, fixedPDU), 0, 0, 0, 0)
 }

@@ -67,7 +67,7 @@ func corpusFiles(t testing.TB, folders ...string) map[string][]byte {
 	if len(out) == 0 && os.Getenv("CORDON_REQUIRE_CORPUS") != "" {
 		t.Fatalf("the corpus is required: nothing under %s", root)
 	} else if len(out) == 0 {
-		t.Skipf("LEFT OUT, no corpus: real files of %s", strings.Join(folders, ", "))
+		t.Skipf("LEFT OUT: no corpus: real files of %s", strings.Join(folders, ", "))
 	}
 	return out
 }

@@ -156,7 +156,7 @@ func corpus(t testing.TB, name string) []byte {
 	if err != nil && os.Getenv("CORDON_REQUIRE_CORPUS") != "" {
 		t.Fatalf("the corpus is required: %v", err)
 	} else if err != nil {
-		t.Skipf("LEFT OUT, no corpus: %s", name)
+		t.Skipf("LEFT OUT: no corpus: %s", name)
 	}
 	return b
 }
