@@ -130,18 +130,13 @@ func printable(s string) string {
 type Diagnostics []Diagnostic
 
 // Errors returns those that keep the policy from being used.
-func (ds Diagnostics) Errors() Diagnostics { return ds.of(Error) }
-
-// Notes returns the others.
-func (ds Diagnostics) Notes() Diagnostics { return ds.of(Note) }
+func (ds Diagnostics) Errors() Diagnostics {
+	return slices.DeleteFunc(slices.Clone(ds), func(d Diagnostic) bool { return d.Severity != Error })
+}
 
 // Without returns those that are of another kind.
 func (ds Diagnostics) Without(code string) Diagnostics {
 	return slices.DeleteFunc(slices.Clone(ds), func(d Diagnostic) bool { return d.Code == code })
-}
-
-func (ds Diagnostics) of(s Severity) Diagnostics {
-	return slices.DeleteFunc(slices.Clone(ds), func(d Diagnostic) bool { return d.Severity != s })
 }
 
 // Failed tells whether there is an error among them.

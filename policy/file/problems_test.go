@@ -60,7 +60,7 @@ func TestProblemsAreSortedAndSaidOnce(t *testing.T) {
 	if len(ds) != 3 || ds[0].Message != "other file" || ds[1].Message != "early" || ds[2].Message != "late" {
 		t.Errorf("%v", ds)
 	}
-	if len(ds.Errors()) != 2 || len(ds.Notes()) != 1 || !ds.Failed() || ds.Err() == nil || ds.Notes().Err() != nil {
+	if len(ds.Errors()) != 2 || !ds.Failed() || ds.Err() == nil || ds[:1].Failed() || ds[:1].Err() != nil {
 		t.Error("errors and notes are mixed up")
 	}
 	if got := ds.Error(); got != "b:1:2: early (and 1 more)" {
