@@ -77,9 +77,6 @@ func (c *Conn) Peer() tunnels.Peer {
 	return tunnels.Peer{}
 }
 
-// Resumed tells whether the handshake resumed an earlier session.
-func (c *Conn) Resumed() bool { return c.tls.ConnectionState().DidResume }
-
 // Version is the TLS version in use.
 func (c *Conn) Version() uint16 { return c.tls.ConnectionState().Version }
 

@@ -2,6 +2,9 @@ package mtls
 
 import "cordon/tunnels/tcp"
 
+// Resumed tells whether the handshake resumed an earlier session.
+func (c *Conn) Resumed() bool { return c.tls.ConnectionState().DidResume }
+
 // Socket is the connection beneath TLS.
 func (c *Conn) Socket() *tcp.Conn { return c.rec.Conn }
 
