@@ -296,7 +296,7 @@ func hostileFiles(t *testing.T) (all []hostileFile) {
 	case os.Getenv("CORDON_REQUIRE_CORPUS") != "":
 		t.Fatalf("the corpus is required: nothing under %s", root)
 	default:
-		t.Skip("LEFT OUT, no corpus: hostile files as data sets")
+		t.Skip("LEFT OUT: no corpus: hostile files as data sets")
 	}
 	return all
 }

@@ -187,7 +187,7 @@ func TestFullDiskCostsRecordsOnlyAndIsSaid(t *testing.T) {
 func TestDevFull(t *testing.T) {
 	open := File("/dev/full")
 	if f, err := open(); err != nil {
-		t.Skipf("left out: a full device, %v", err)
+		t.Skipf("LEFT OUT: no /dev/full: %v", err)
 	} else {
 		f.Close()
 	}
