@@ -17,8 +17,10 @@ type DeviceView struct {
 	Address  []string          `json:"address,omitempty"`
 	AETitles []string          `json:"ae_titles,omitempty"`
 	File     string            `json:"file"`
-	Flows    []FlowView        `json:"flows"`
-	Limits   []DeviceLimit     `json:"limits,omitempty"`
+	// Vanished says that File is gone: the device stays in force until a file says state: retired.
+	Vanished bool          `json:"vanished,omitempty"`
+	Flows    []FlowView    `json:"flows"`
+	Limits   []DeviceLimit `json:"limits,omitempty"`
 	// Effective is the merged policy, each line with the file and line that it comes from. It is
 	// there where one device is asked for.
 	Effective string `json:"effective,omitempty"`
@@ -55,7 +57,7 @@ func (l *DeviceLimit) Of(device string) string { return nameOf(device, l.Flow) }
 // ViewDevice describes a device of a policy.
 func ViewDevice(p *policy.Policy, d *policy.Device) DeviceView {
 	v := DeviceView{
-		Device: d.Name, Tier: d.Tier, State: d.State, About: d.About, AETitles: d.AETitles, File: d.Origin, Flows: []FlowView{},
+		Device: d.Name, Tier: d.Tier, State: d.State, About: d.About, AETitles: d.AETitles, File: d.Origin, Vanished: d.Vanished, Flows: []FlowView{},
 	}
 	for _, a := range d.Prefixes {
 		v.Address = append(v.Address, a.String())

@@ -27,7 +27,7 @@ func (c *compiler) device(doc *document) {
 		MAC: strings.ToLower(y.Identify.MAC.Value), CertName: strings.ToLower(y.Identify.Certificate.Value),
 		AETitles: y.AE.Titles.Strings(), AEPort: y.AE.Port.Value, Knows: y.AE.Knows.Strings(),
 		Quirks: quirks.Of(y.Fingerprint.Strings()),
-		State:  or(y.State, Active), Origin: origin(doc.name.At),
+		State:  or(y.State, Active), Origin: origin(doc.name.At), Vanished: doc.kept,
 		HL7: HL7Name{y.Identify.HL7.Application.Strings(), y.Identify.HL7.Facility.Strings()},
 	}
 	for k, v := range y.About {

@@ -19,6 +19,9 @@ func (p *Policy) Effective(device string) (string, error) {
 		if d.tier != "" {
 			head += "; it extends tier " + d.tier
 		}
+		if d.kept {
+			head += "; its file has vanished"
+		}
 		return head + ".\n" + file.Format(nameFirst(d.whole())), nil
 	}
 	return "", fmt.Errorf("no device %q in the policy", device)

@@ -20,7 +20,7 @@ func (p *Policy) Keep(old *Policy) []string {
 		if p.devices[d.name.Value] == nil && old.devices[d.name.Value].State != Retired {
 			kept := *d
 			kept.tree = without(d.merged, "extends") // its tiers may be gone too
-			kept.merged = nil
+			kept.merged, kept.kept = nil, true
 			gone = append(gone, &kept)
 		}
 	}

@@ -150,6 +150,7 @@ type document struct {
 	tree   *file.Node // as written
 	merged *file.Node // laid over what it extends; nil until then
 	tier   string     // what it extends
+	kept   bool       // a device: its file has vanished; see Keep
 
 	follows []file.Entry // of a device: the flows that follow from those it has; set as it is compiled
 }

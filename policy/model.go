@@ -118,6 +118,7 @@ type Device struct {
 	HL7               HL7Name        // identify.hl7: what it calls itself in MSH-3 and MSH-4
 	Usage             *usage.Limits  // what all its flows together are held to; nil for nothing
 	Origin            string         // file:line
+	Vanished          bool           // that file is gone, and Keep took the device over
 }
 
 // The states of a device.

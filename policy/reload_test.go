@@ -268,8 +268,8 @@ func TestKeep(t *testing.T) {
 			}
 			for _, name := range tt.kept {
 				f := p.Flow(name + "/archive")
-				if f == nil || f.Listener != p.listener("imaging") || f.To != p.Upstreams["pacs"] {
-					t.Errorf("flow of %s does not belong to the new policy", name)
+				if f == nil || !f.Device.Vanished || f.Listener != p.listener("imaging") || f.To != p.Upstreams["pacs"] {
+					t.Errorf("flow of %s does not belong to the new policy, or the device does not say that its file vanished", name)
 				}
 				if c := f.Listener.Candidates(f.Device.Prefixes[0].Addr(), nil); !slices.Contains(c, f) {
 					t.Errorf("%s is not heard", name)

@@ -44,18 +44,24 @@ func newDeviceList(o *options) *cobra.Command {
 				Address []string `json:"address,omitempty"`
 				AE      []string `json:"ae_titles,omitempty"`
 				File    string   `json:"file"`
+				// Vanished says that the file is gone; the running gateway keeps the device in force.
+				Vanished bool `json:"vanished,omitempty"`
 			}
 			rows := []row{}
 			for _, v := range views {
-				rows = append(rows, row{Device: v.Device, Tier: v.Tier, State: v.State, Address: addresses(v), AE: v.AETitles, File: v.File})
+				rows = append(rows, row{Device: v.Device, Tier: v.Tier, State: v.State, Address: addresses(v), AE: v.AETitles, File: v.File, Vanished: v.Vanished})
 			}
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), rows)
 			}
 			t := screen.New(cmd.OutOrStdout()).Table("DEVICE", "TIER", "STATE", "ADDRESS", "AE TITLES", "FILE")
 			for _, r := range rows {
+				file := screen.Plain(r.File)
+				if r.Vanished {
+					file = screen.Coloured(r.File+" (vanished; in force until state: retired)", screen.Yellow)
+				}
 				t.Row(screen.Plain(r.Device), screen.Plain(r.Tier), screen.Plain(r.State), screen.Plain(strings.Join(r.Address, " ")),
-					screen.Plain(strings.Join(r.AE, " ")), screen.Plain(r.File))
+					screen.Plain(strings.Join(r.AE, " ")), file)
 			}
 			t.Flush()
 			return nil
@@ -92,8 +98,9 @@ func newDeviceShow(o *options) *cobra.Command {
 	return cmd
 }
 
-// devices describes a device, or with "" all of them, as the files have it. Where these have errors a
-// running gateway is asked, whose policy is the one in force; standard error says so.
+// devices describes a device, or with "" all of them, as the files have it, and those that a running
+// gateway keeps in force although their files have vanished. Where the files have errors the gateway
+// is asked for all, since its policy is the one in force; standard error says so.
 func (o *options) devices(cmd *cobra.Command, name string) ([]gateway.DeviceView, error) {
 	p, err := loadPolicy(o.config)
 	if err != nil {
@@ -111,10 +118,15 @@ func (o *options) devices(cmd *cobra.Command, name string) ([]gateway.DeviceView
 		for _, d := range p.Devices {
 			views = append(views, gateway.ViewDevice(p, d))
 		}
+		views = append(views, vanished(cmd, p, "")...)
+		slices.SortFunc(views, func(a, b gateway.DeviceView) int { return strings.Compare(a.Device, b.Device) })
 		return views, nil
 	}
 	d := p.Device(name)
 	if d == nil {
+		if views := vanished(cmd, p, name); len(views) > 0 {
+			return views, nil
+		}
 		return nil, failure{exitFailed, gateway.NoDevice(p, name)}
 	}
 	v := gateway.ViewDevice(p, d)
@@ -127,6 +139,13 @@ func (o *options) devices(cmd *cobra.Command, name string) ([]gateway.DeviceView
 		}
 	}
 	return []gateway.DeviceView{v}, nil
+}
+
+// vanished describes a device, or with "" all of them, that the running gateway keeps in force although
+// no file has them any longer: none where nothing runs, or it is not ours to ask.
+func vanished(cmd *cobra.Command, p *policy.Policy, name string) []gateway.DeviceView {
+	views, _ := gateway.Client{Socket: p.Box.Control}.Devices(cmd.Context(), name)
+	return slices.DeleteFunc(views, func(v gateway.DeviceView) bool { return !v.Vanished || p.Device(v.Device) != nil })
 }
 
 // addresses are those of a device; of a single one its length says nothing.

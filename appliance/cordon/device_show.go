@@ -17,6 +17,11 @@ func showDevice(cmd *cobra.Command, o *options, v gateway.DeviceView) error {
 	}
 	out := screen.New(cmd.OutOrStdout())
 	out.Printf("%s  %s, tier %s, from %s\n", screen.Coloured(v.Device, screen.Bold), v.State, v.Tier, v.File)
+	if v.Vanished {
+		file, _, _ := strings.Cut(v.File, ":")
+		out.Printf("  %s\n", screen.Coloured("its file has vanished, and the running gateway keeps it in force until a file says state: retired; after a restart it is unknown", screen.Yellow))
+		out.Printf("  to retire it: write %s again, with device: %s and state: retired\n", file, v.Device)
+	}
 	keys := make([]string, 0, len(v.About))
 	for k := range v.About {
 		keys = append(keys, k)
