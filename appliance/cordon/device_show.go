@@ -16,7 +16,11 @@ func showDevice(cmd *cobra.Command, o *options, v gateway.DeviceView) error {
 		return printJSON(cmd.OutOrStdout(), v)
 	}
 	out := screen.New(cmd.OutOrStdout())
-	out.Printf("%s  %s, tier %s, from %s\n", screen.Coloured(v.Device, screen.Bold), v.State, v.Tier, v.File)
+	tier := "no tier"
+	if v.Tier != "" {
+		tier = "tier " + v.Tier
+	}
+	out.Printf("%s  %s, extends %s, from %s\n", screen.Coloured(v.Device, screen.Bold), v.State, tier, v.File)
 	if v.Vanished {
 		file, _, _ := strings.Cut(v.File, ":")
 		out.Printf("  %s\n", screen.Coloured("its file has vanished, and the running gateway keeps it in force until a file says state: retired; after a restart it is unknown", screen.Yellow))
