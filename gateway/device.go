@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"cordon/policy"
+	"cordon/policy/file"
 	"cordon/policy/usage"
 )
 
@@ -123,9 +124,9 @@ func (g *Gateway) devices(name string) ([]DeviceView, error) {
 
 // NoDevice is the error for a device that a policy does not have.
 func NoDevice(p *policy.Policy, name string) error {
-	known := make([]string, 0, len(p.Devices))
-	for _, d := range p.Devices {
-		known = append(known, d.Name)
+	err := fmt.Errorf("no device %q in the policy", name)
+	if hint := file.DidYouMean(name, deviceNames(p)); hint != "" {
+		err = fmt.Errorf("%w; %s", err, hint)
 	}
-	return fmt.Errorf("no device %q in the policy; it has %v", name, known)
+	return err
 }

@@ -167,7 +167,7 @@ func (ws *watchers) want(s *session) bool {
 func traceable(p *policy.Policy, q TraceQuery) error {
 	for _, name := range q.Devices {
 		if p.Device(name) == nil {
-			return fmt.Errorf("no device %q in the policy; it has %s", name, strings.Join(deviceNames(p), ", "))
+			return NoDevice(p, name)
 		}
 	}
 	if q.Flow == "" {

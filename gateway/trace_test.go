@@ -195,8 +195,9 @@ func TestATraceSaysWhatItCannotShow(t *testing.T) {
 	s := w.traced(TraceQuery{Devices: []string{"ct-1", "analyzer-1"}})
 	c := Client{Socket: w.path("run/cordon.sock")}
 	for want, q := range map[string]TraceQuery{
-		`no device "ct-9" in the policy; it has analyzer-1, ct-1`: {Devices: []string{"ct-1", "ct-9"}},
-		`no flow "printing"; archive can be traced there`:         {Devices: []string{"ct-1"}, Flow: "printing"},
+		`no device "ct-9" in the policy; did you mean "ct-1"?`:       {Devices: []string{"ct-1", "ct-9"}},
+		`no device "mr" in the policy; known here: analyzer-1, ct-1`: {Devices: []string{"mr"}},
+		`no flow "printing"; archive can be traced there`:            {Devices: []string{"ct-1"}, Flow: "printing"},
 	} {
 		if _, err := c.Trace(context.Background(), q); err == nil || err.Error() != want {
 			t.Errorf("%v: %v, want %s", q, err, want)

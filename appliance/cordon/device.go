@@ -19,7 +19,7 @@ func newDevice(o *options) *cobra.Command {
 		Use: "device", Short: "Show devices and the policy that holds for each",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError(cmd, fmt.Errorf("unknown command %q for device%s", args[0], suggestions(cmd, args[0])))
+				return unknownCommand(cmd, args[0], " for device")
 			}
 			return nil
 		},

@@ -61,6 +61,13 @@ func explain(cmd *cobra.Command, o *options, socket, asked string) error {
 	e, err := o.client(socket).Explain(cmd.Context(), asked)
 	if err != nil {
 		if !known {
+			var codes []string
+			for _, i := range reason.All() {
+				codes = append(codes, string(i.Code))
+			}
+			if near := meant(asked, codes); near != "" {
+				err = failure{exitFailed, fmt.Errorf("no reason code %q%s", asked, near)}
+			}
 			return err
 		}
 		info := reason.Lookup(reason.Code(asked))

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cordon/gateway"
+	"cordon/policy/file"
 )
 
 // version is set by the build.
@@ -97,7 +98,7 @@ func newRoot() *cobra.Command {
 		Long: longHelp, SilenceUsage: true, SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError(cmd, fmt.Errorf("unknown command %q%s", args[0], suggestions(cmd, args[0])))
+				return unknownCommand(cmd, args[0], "")
 			}
 			return nil
 		},
@@ -117,10 +118,21 @@ func usageError(cmd *cobra.Command, err error) error {
 	return failure{exitUsage, fmt.Errorf("%w\nrun \"%s --help\" for what it takes", err, cmd.CommandPath())}
 }
 
-func suggestions(cmd *cobra.Command, name string) string {
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Sprintf("; did you mean %q?", near[0])
+// unknownCommand is the error for a command that is none, with the one that was probably meant.
+func unknownCommand(cmd *cobra.Command, name, of string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usageError(cmd, fmt.Errorf("unknown command %q%s%s", name, of, meant(name, names)))
+}
+
+// meant ends an error with the name that was probably meant, if one is near.
+func meant(name string, names []string) string {
+	if near := file.Suggest(name, names); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
 }
