@@ -143,16 +143,17 @@ func (d *direction) step() bool {
 
 // ended tells the conversation how the side ended, unless it ended it itself.
 func (d *direction) ended(err error) {
-	kind := protocols.Lost
+	kind, why := protocols.Lost, reason.Code("")
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		kind = protocols.Closed
 	}
-	if errors.Is(err, tunnels.ErrIdentity) && d.side == protocols.Far {
+	if errors.Is(err, tunnels.ErrRefused) && d.side == protocols.Far {
 		// In TLS 1.3 a server refuses our certificate after the dial has returned.
-		d.s.account.dialFailed(reason.UpstreamIdentity, err)
+		why = reason.UpstreamRefusesUs
+		d.s.account.dialFailed(why, err)
 		d.s.log().Warn("upstream refused us", "error", err)
 	}
-	d.s.gone(d.side, kind)
+	d.s.gone(d.side, kind, why)
 }
 
 // dial connects to the upstream that the plan has bytes for, before anything of it is recorded:

@@ -167,11 +167,13 @@ func (g *Gateway) prove(c tunnels.Conn, peer netip.Addr) (reason.Code, error) {
 	if err == nil {
 		return "", nil
 	}
-	switch cause := context.Cause(ctx); cause {
-	case errCrowdedOut:
+	switch cause := context.Cause(ctx); {
+	case cause == errCrowdedOut:
 		return reason.SessionHalfOpen, cause
-	case errLate:
+	case cause == errLate:
 		return reason.TimerHandshake, cause
+	case errors.Is(err, tunnels.ErrRefused):
+		return reason.SessionRefusesUs, err
 	default:
 		return reason.SessionPeerIdentity, err
 	}
@@ -230,7 +232,7 @@ func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip
 	if u.why != nil {
 		attrs = append(attrs, "error", u.why)
 	}
-	if errors.Is(u.why, tunnels.ErrIdentity) {
+	if errors.Is(u.why, tunnels.ErrIdentity) || errors.Is(u.why, tunnels.ErrRefused) {
 		level = slog.LevelWarn
 	}
 	g.log.Log(g.ctx, level, "connection refused unread", attrs...)

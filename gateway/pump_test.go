@@ -201,6 +201,7 @@ func TestDialFailureIsTold(t *testing.T) {
 	}{
 		{tunnels.ErrUnreachable, reason.UpstreamUnreachable},
 		{tunnels.ErrIdentity, reason.UpstreamIdentity},
+		{tunnels.ErrRefused, reason.UpstreamRefusesUs},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, 1<<10, fmt.Errorf("dialling: %w", c.err))

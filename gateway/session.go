@@ -380,8 +380,11 @@ func (s *session) connect(p *protocols.Plan) reason.Code {
 	conn, err := s.gw.dialUpstream(ctx, f)
 	if err != nil {
 		code := reason.UpstreamUnreachable
-		if errors.Is(err, tunnels.ErrIdentity) {
+		switch {
+		case errors.Is(err, tunnels.ErrIdentity):
 			code = reason.UpstreamIdentity
+		case errors.Is(err, tunnels.ErrRefused):
+			code = reason.UpstreamRefusesUs
 		}
 		s.account.dialFailed(code, err)
 		s.log().Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)

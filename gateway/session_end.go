@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strconv"
 
 	"cordon/protocols"
@@ -33,7 +34,7 @@ func (s *session) noteCut(e protocols.Event, unanswered int) {
 		v.Reason = reason.SessionCut
 		v.Found.Set("the " + who + " closed the connection")
 	case protocols.Lost:
-		v.Reason = reason.SessionCut
+		v.Reason = cmp.Or(e.Reason, reason.SessionCut)
 		v.Found.Set("the connection to the " + who + " was lost")
 	default:
 		v.Reason = e.Reason
@@ -64,8 +65,8 @@ func (s *session) draining(side protocols.Side) bool {
 	return false
 }
 
-// gone reports that a side has ended, once, unless we ended both.
-func (s *session) gone(side protocols.Side, kind protocols.EventKind) {
+// gone reports that a side has ended, once, unless we ended both, and why where that is known.
+func (s *session) gone(side protocols.Side, kind protocols.EventKind, why reason.Code) {
 	l := &s.legs[side]
 	s.mu.Lock()
 	first := !l.gone
@@ -75,7 +76,7 @@ func (s *session) gone(side protocols.Side, kind protocols.EventKind) {
 	}
 	s.mu.Unlock()
 	if first {
-		s.tell(protocols.Event{Kind: kind, Side: side})
+		s.tell(protocols.Event{Kind: kind, Side: side, Reason: why})
 	}
 	if kind == protocols.Lost {
 		s.ensureEnding()

@@ -156,7 +156,7 @@ func (s *session) probe() {
 	defer s.mu.Unlock()
 	for i := range s.legs {
 		if l := &s.legs[i]; l.conn != nil && l.conn.Broken() {
-			go func() { s.gone(protocols.Side(i), protocols.Lost) }()
+			go func() { s.gone(protocols.Side(i), protocols.Lost, "") }()
 		}
 	}
 }

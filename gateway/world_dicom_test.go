@@ -188,6 +188,22 @@ func TestArchiveWithTheWrongNameGetsNothing(t *testing.T) {
 	w.heard(string(reason.UpstreamIdentity))
 }
 
+// reason.UpstreamRefusesUs: a server that does not believe the device's certificate is told apart from
+// one that cannot prove its own name. In TLS 1.3 it says so when the association was requested already.
+func TestArchiveThatRefusesOurCertificate(t *testing.T) {
+	w := newWorld(t, map[string]string{"devices/ct-1.yaml": strings.Replace(worldCT, "device: ct-1", "device: his", 1)})
+	if _, err := w.associate("PACS", "CT1", ctImage); err == nil {
+		t.Error("the association was accepted")
+	}
+	w.heard(`"unit":"session"`, string(reason.UpstreamRefusesUs))
+	for _, f := range w.gw.Status().Flows {
+		if f.Device == "his" && (f.State != FlowDown || f.Do != reason.Lookup(reason.UpstreamRefusesUs).Do ||
+			!strings.Contains(f.Problem, `refused our certificate "his" with the TLS alert "bad certificate"`)) {
+			t.Errorf("status says %+v", f)
+		}
+	}
+}
+
 // D17: an abort by either side reaches the other with its source and reason.
 func TestAbortIsRelayed(t *testing.T) {
 	w := newWorld(t, nil)

@@ -79,6 +79,13 @@ func TestFarEndInFrontOfAPlainServer(t *testing.T) {
 	}
 	far.heard(string(reason.SessionPeerIdentity))
 
+	// reason.SessionRefusesUs: a peer that dials by a name that the far end's certificate has not.
+	if c, err := far.dialAs("ct-1", address, "another.test"); err == nil {
+		c.Close()
+		t.Error("a far end of another name was believed")
+	}
+	far.heard(string(reason.SessionRefusesUs))
+
 	// Invariant 7: who is taken off the list is out after the reload, also with a session that
 	// could be resumed.
 	cordon, err := os.ReadFile(far.path("cordon.yaml"))

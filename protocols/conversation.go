@@ -81,7 +81,7 @@ type Event struct {
 	Kind   EventKind
 	Side   Side        // Closed, Lost, Overflow, Failed: the side it is about
 	Timer  Timer       // Expired
-	Reason reason.Code // DialFailed, Overflow, Revoked, Failed: why
+	Reason reason.Code // DialFailed, Overflow, Revoked, Failed: why; Lost: where that is known
 	Err    error       // Failed
 }
 

@@ -13,8 +13,8 @@ import (
 // Tunnel carries connections to and from one kind of peer.
 type Tunnel interface {
 	// Dial connects to an address (host:port) and returns when the peer has proven who it is.
-	// An error wraps ErrIdentity when the peer was reached and could not, ErrUnreachable when it
-	// was not reached. There is never a fall-back to a weaker way.
+	// An error wraps ErrIdentity when the peer was reached and could not, ErrRefused when it did not
+	// believe us, ErrUnreachable when it was not reached. There is never a fall-back to a weaker way.
 	Dial(ctx context.Context, address string) (Conn, error)
 
 	// Listen hears on an address. Accept of the listener it returns hands out connections whose
@@ -30,7 +30,7 @@ type Tunnel interface {
 
 // Conn is a connection through a tunnel. Its Read returns io.EOF only for an end that the peer
 // meant: where the tunnel can tell, a connection that was cut is io.ErrUnexpectedEOF. An error of
-// Read or Write wraps ErrIdentity when the peer refused who we are after it let us in.
+// Read or Write wraps ErrRefused when the peer did not believe us after it had let us in.
 type Conn interface {
 	net.Conn
 	// Handshake completes what must be proven before bytes may flow. On a dialled connection it
@@ -83,4 +83,5 @@ type State struct {
 var (
 	ErrUnreachable = errors.New("peer not reached")
 	ErrIdentity    = errors.New("peer's identity not proven")
+	ErrRefused     = errors.New("our identity not believed")
 )

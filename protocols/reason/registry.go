@@ -10,6 +10,7 @@ const (
 	SessionUnknownPeer  Code = "session.unknown-peer"
 	SessionAmbiguous    Code = "session.ambiguous"
 	SessionPeerIdentity Code = "session.peer-identity"
+	SessionRefusesUs    Code = "session.certificate-refused"
 	SessionHalfOpen     Code = "session.half-open"
 	SessionLimit        Code = "session.limit"
 	SessionOpaque       Code = "session.opaque"
@@ -19,6 +20,7 @@ const (
 
 	UpstreamUnreachable Code = "upstream.unreachable"
 	UpstreamIdentity    Code = "upstream.identity"
+	UpstreamRefusesUs   Code = "upstream.certificate-refused"
 
 	TimerHandshake Code = "timer.handshake"
 	TimerSetup     Code = "timer.setup"
@@ -130,6 +132,8 @@ var registry = []Info{
 		RJ: rjNoReason, Abort: abortUnspecified, ERR: "207"},
 	{Code: SessionPeerIdentity, Meaning: "The peer of a TLS listener could not prove to be one of the named peers.",
 		Do: "Check the peer's certificate, its issuer and the listener's list of peers."},
+	{Code: SessionRefusesUs, Meaning: "The peer of a TLS listener did not believe the certificate that Cordon showed it there.",
+		Do: "Have the peer trust the authority that issued the certificate of the listener's tunnel in cordon.yaml, and connect by a name that is in it; look whether it has expired."},
 	{Code: SessionHalfOpen, Meaning: "The connection had not proven yet who it is when others needed its place; its source, or all sources together, had as many such connections as are allowed.", Transient: true,
 		Do: "Find out what opens connections there and does not go on: a scanner, or an attack. Raise limits.handshakes in cordon.yaml if many peers connect at once."},
 	{Code: SessionLimit, Meaning: "The device or this gateway has as many connections as its limit allows.", Transient: true,
@@ -151,6 +155,9 @@ var registry = []Info{
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 	{Code: UpstreamIdentity, Meaning: "The server could not prove who it is; nothing was sent to it.", Transient: true,
 		Do: "Check the server's certificate, the name that site.yaml expects in it (server_name), and the authority that the tunnel in cordon.yaml trusts (ca).",
+		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
+	{Code: UpstreamRefusesUs, Meaning: "The server did not believe the certificate that Cordon showed it for the device.", Transient: true,
+		Do: "Have the server trust the authority that issued the certificate, and admit the name in it; look whether it has expired. It is identity.certificate of the device, else certificate of the tunnel in cordon.yaml.",
 		RJ: rjCongestion, Abort: abortUnspecified, HTTP: 502},
 
 	{Code: TimerHandshake, Meaning: "The peer of a TLS listener did not prove in time who it is.", Transient: true,

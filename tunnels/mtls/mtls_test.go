@@ -228,16 +228,30 @@ func TestClientRefusesServer(t *testing.T) {
 			f := s.listen(s.end("server", nil))
 			_, err := s.end("client", tc.client).Dial(t.Context(), f.address)
 			identityError(t, err, append(tc.says, "tunnel mtls/client", f.address)...)
-			identityError(t, (<-f.conns).err, "it refused our certificate", "TLS alert")
+			refusedError(t, (<-f.conns).err, "it refused our certificate", "TLS alert")
 		})
 	}
 }
 
-// identityError checks the kind of an error and that it says what it should in one readable line.
+// identityError checks that the peer is what was not believed, and that the error says what it should
+// in one readable line.
 func identityError(t *testing.T, err error, says ...string) {
 	t.Helper()
-	if !errors.Is(err, tunnels.ErrIdentity) || errors.Is(err, tunnels.ErrUnreachable) {
-		t.Fatalf("not an identity error: %v", err)
+	failure(t, err, tunnels.ErrIdentity, says)
+}
+
+// refusedError does for an error that says that the peer did not believe us.
+func refusedError(t *testing.T, err error, says ...string) {
+	t.Helper()
+	failure(t, err, tunnels.ErrRefused, says)
+}
+
+func failure(t *testing.T, err, kind error, says []string) {
+	t.Helper()
+	for _, k := range []error{tunnels.ErrIdentity, tunnels.ErrRefused, tunnels.ErrUnreachable} {
+		if errors.Is(err, k) != (k == kind) {
+			t.Fatalf("not of the kind %q: %v", kind, err)
+		}
 	}
 	for _, want := range says {
 		if !strings.Contains(err.Error(), want) {
@@ -284,7 +298,7 @@ func TestServerRefusesClient(t *testing.T) {
 			tc.client(s)
 			near, server := s.refused(s.end("client", nil), s.listen(s.end("server", nil)))
 			identityError(t, server, tc.says, "tunnel mtls/server")
-			identityError(t, near, "refused our certificate", tc.alert)
+			refusedError(t, near, "refused our certificate", tc.alert)
 		})
 	}
 }

@@ -117,7 +117,7 @@ func TestResumptionIsVerifiedAgain(t *testing.T) {
 			server.SetPeers([]string{"ct-4"})
 			near, far := s.refused(client, f)
 			identityError(t, far, `certificate "ct-3" names none of the peers`)
-			identityError(t, near, "bad certificate")
+			refusedError(t, near, "bad certificate")
 
 			server.SetPeers([]string{"ct-3"})
 			resume()

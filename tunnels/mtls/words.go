@@ -25,7 +25,7 @@ func (r *refusal) Error() string { return r.why }
 // failure is a handshake that failed: of which kind, with whom, and why, in words for whoever has
 // to mend it. The cause can be asked for but is not printed: it repeats, or dumps.
 type failure struct {
-	kind   error // tunnels.ErrIdentity or tunnels.ErrUnreachable
+	kind   error // tunnels.ErrIdentity, tunnels.ErrRefused or tunnels.ErrUnreachable
 	tunnel string
 	peer   string // address
 	why    string
@@ -38,8 +38,9 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() []error { return []error{f.kind, f.cause} }
 
-// explain says why a handshake failed. A peer that answered wrongly did not prove who it is; one
-// that did not answer, or went away, was not reached.
+// explain says why a handshake failed. A peer that answered wrongly did not prove who it is, unless
+// it says that it is our certificate which it does not believe; one that did not answer, or went
+// away, was not reached.
 func (t *Tunnel) explain(c *Conn, err error) error {
 	f := &failure{kind: tunnels.ErrIdentity, tunnel: t.cfg.Name, peer: c.RemoteAddr().String(), cause: err}
 	var (
@@ -52,11 +53,11 @@ func (t *Tunnel) explain(c *Conn, err error) error {
 		f.why = refused.why
 	case errors.As(err, &cert):
 		f.why = t.disbelief(cert)
-	case remoteAlert(err) != "":
+	case refusedIdentity(err):
+		f.kind = tunnels.ErrRefused
 		f.why = fmt.Sprintf("it refused our certificate %s with the TLS alert %q", identity.Name(t.source.Current().Leaf()), remoteAlert(err))
-		if !refusedIdentity(err) {
-			f.why = fmt.Sprintf("it ended the handshake with the TLS alert %q", remoteAlert(err))
-		}
+	case remoteAlert(err) != "":
+		f.why = fmt.Sprintf("it ended the handshake with the TLS alert %q", remoteAlert(err))
 	case errors.As(err, &header):
 		f.why = "it does not speak TLS; its first bytes look like " + looksLike(header.RecordHeader)
 	case gone(err):
