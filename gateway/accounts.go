@@ -162,6 +162,7 @@ type UnknownPeer struct {
 	Address  string      `json:"address"`
 	Listener string      `json:"listener"`
 	Reason   reason.Code `json:"reason"`
+	Found    string      `json:"found,omitempty"` // the last time: the names in its certificate, what was wrong with it
 	Count    uint64      `json:"count"`
 	Last     time.Time   `json:"last"`
 	Do       string      `json:"do"`
@@ -170,7 +171,7 @@ type UnknownPeer struct {
 // maxUnknown is how many are remembered; the one not seen for longest goes first.
 const maxUnknown = 128
 
-func (u *unknownPeers) note(address, listener string, code reason.Code, do string) {
+func (u *unknownPeers) note(address, listener string, code reason.Code, found, do string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.all == nil {
@@ -186,7 +187,7 @@ func (u *unknownPeers) note(address, listener string, code reason.Code, do strin
 		u.all[k] = p
 	}
 	p.Count++
-	p.Last, p.Do = time.Now(), do
+	p.Last, p.Found, p.Do = time.Now(), found, do
 }
 
 func (u *unknownPeers) dropOldest() {

@@ -16,6 +16,7 @@ import (
 	"cordon/protocols"
 	"cordon/protocols/reason"
 	"cordon/tunnels"
+	"cordon/tunnels/identity"
 	"cordon/tunnels/mtls"
 )
 
@@ -181,9 +182,14 @@ func (g *Gateway) prove(c tunnels.Conn, peer netip.Addr) (reason.Code, error) {
 
 // meet makes a session of a connection whose peer is known; nil when it was closed unread.
 func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *session {
-	candidates := spec.Candidates(peer, c.Peer().Names)
+	names := c.Peer().Names
+	candidates := spec.Candidates(peer, names)
 	if len(candidates) == 0 {
-		g.refuseUnread(spec, c, peer, unread{denial: denial{code: reason.SessionUnknownPeer}})
+		d := denial{code: reason.SessionUnknownPeer}
+		if len(names) > 0 {
+			d.found = "certificate " + identity.Few(names)
+		}
+		g.refuseUnread(spec, c, peer, unread{denial: d})
 		return nil
 	}
 	s := newSession(g, spec, candidates, c, peer.String())
@@ -226,14 +232,15 @@ type unread struct {
 // answered wrongly is worth a line in the log each time.
 func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip.Addr, u unread) {
 	c.Close()
-	g.unknown.note(peer.String(), spec.Name, u.code, Remedy(&Refusal{Reason: u.code, Found: u.found, Rule: u.rule}))
+	level, wrong := slog.LevelDebug, errors.Is(u.why, tunnels.ErrIdentity) || errors.Is(u.why, tunnels.ErrRefused)
+	if wrong {
+		level, u.found, u.rule = slog.LevelWarn, tunnels.Why(u.why), spec.Origin
+	}
+	g.unknown.note(peer.String(), spec.Name, u.code, u.found, Remedy(&Refusal{Reason: u.code, Found: u.found, Rule: u.rule}))
 	g.metrics.unread.WithLabelValues(spec.Name, string(u.code)).Inc()
-	level, attrs := slog.LevelDebug, []any{"listener", spec.Name, "peer", peer.String(), "reason", string(u.code)}
+	attrs := []any{"listener", spec.Name, "peer", peer.String(), "reason", string(u.code)}
 	if u.why != nil {
 		attrs = append(attrs, "error", u.why)
-	}
-	if errors.Is(u.why, tunnels.ErrIdentity) || errors.Is(u.why, tunnels.ErrRefused) {
-		level = slog.LevelWarn
 	}
 	g.log.Log(g.ctx, level, "connection refused unread", attrs...)
 	var v protocols.Verdict

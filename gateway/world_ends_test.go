@@ -77,7 +77,10 @@ func TestFarEndInFrontOfAPlainServer(t *testing.T) {
 		}
 		c.Close()
 	}
-	far.heard(string(reason.SessionPeerIdentity))
+	far.heard(string(reason.SessionPeerIdentity), `"found":"certificate \"us-1.test\", \"us-1\" names none of the peers allowed here: \"ct-1\""`)
+	if u := far.gw.Status().Unknown[0]; !strings.Contains(u.Found, `"us-1" names none of the peers allowed here: "ct-1"`) || !strings.Contains(u.Do, "list of peers. (cordon.yaml:3)") {
+		t.Errorf("status says %+v", u)
+	}
 
 	// reason.SessionRefusesUs: a peer that dials by a name that the far end's certificate has not.
 	if c, err := far.dialAs("ct-1", address, "another.test"); err == nil {

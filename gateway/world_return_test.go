@@ -268,15 +268,16 @@ func TestOnlyTheServerItselfComesBack(t *testing.T) {
 	for _, c := range []struct {
 		name, certificate string
 		code              reason.Code
+		found             string
 	}{
-		{"a certificate of nobody's", "us-1", reason.SessionPeerIdentity},
-		{"the certificate of a server that brings nothing back", "ris", reason.SessionUnknownPeer},
+		{"a certificate of nobody's", "us-1", reason.SessionPeerIdentity, `certificate \"us-1.test\", \"us-1\" names none of the peers`},
+		{"the certificate of a server that brings nothing back", "ris", reason.SessionUnknownPeer, `"certificate \"ris.test\", \"ris\""`},
 	} {
 		if a, err := s.come(c.certificate, rq); err == nil {
 			a.Abort()
 			t.Errorf("%s is let in", c.name)
 		}
-		s.heard(`"verdict":"refuse"`, string(c.code))
+		s.heard(`"verdict":"refuse"`, string(c.code), c.found)
 	}
 	if _, err := endpoint.Associate(s.dial(s.servers), rq); err == nil {
 		t.Error("who has no certificate is let in")

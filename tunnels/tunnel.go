@@ -67,7 +67,7 @@ type Memory interface {
 
 // Peer is what a tunnel proves about the other end.
 type Peer struct {
-	Names       []string // DNS names of the certificate, its common name last
+	Names       []string // of the certificate, each once: DNS names, its common name last
 	Fingerprint string   // SHA-256 of the certificate, hex; "" for plain
 }
 
@@ -77,6 +77,16 @@ type State struct {
 	Up       bool
 	Problem  string    // why it is not up, in words
 	NotAfter time.Time // when the certificate in use ends; zero for none
+}
+
+// Why says why a handshake failed, in one short line: an error of a tunnel says with whom besides,
+// which its reader may know. What it quotes of the peer's certificate is fit to stand in a message.
+func Why(err error) string {
+	var w interface{ Why() string }
+	if errors.As(err, &w) {
+		return w.Why()
+	}
+	return err.Error()
 }
 
 // Errors that a gateway tells apart.

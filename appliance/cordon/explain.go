@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -133,10 +134,13 @@ func sessionOf(r gateway.Refusal) string {
 	return "session " + r.Session
 }
 
-// foundBy quotes what the rule looked at.
+// foundBy quotes what the rule looked at, unless it is quoted already.
 func foundBy(r gateway.Refusal) string {
-	if r.Found == "" {
+	switch {
+	case r.Found == "":
 		return ""
+	case strings.Contains(r.Found, `"`):
+		return " (found: " + r.Found + ")"
 	}
 	return fmt.Sprintf(" (found %q)", r.Found)
 }

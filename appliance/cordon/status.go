@@ -180,6 +180,9 @@ func showRest(out *screen.Screen, st gateway.Status, now time.Time) {
 		out.Printf("\nConnections closed unread:\n")
 		for _, u := range st.Unknown {
 			out.Printf("  %s on %s: %s, %d times, last %s ago\n", u.Address, u.Listener, u.Reason, u.Count, screen.Age(now.Sub(u.Last)))
+			if u.Found != "" {
+				out.Printf("    found: %s\n", u.Found)
+			}
 			out.Printf("    %s\n", u.Do)
 		}
 	}

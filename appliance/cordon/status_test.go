@@ -26,6 +26,10 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 			LastRefusal: &gateway.Refusal{Time: *ago(time.Minute), Session: "x-2", Unit: "A-ASSOCIATE-RQ", From: "device", Reason: reason.SessionLimit, Found: "2 sessions"},
 		}},
 	}
+	st.Unknown = []gateway.UnknownPeer{{
+		Address: "10.9.9.9", Listener: "from-pacs", Reason: reason.SessionPeerIdentity, Count: 2, Last: now.Add(-time.Minute),
+		Found: `certificate "ris" names none of the peers allowed here: "pacs.example"`, Do: "Check it.",
+	}}
 	var b strings.Builder
 	showStatus(&b, st, now)
 	for _, want := range []string{
@@ -33,6 +37,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		"rejected", "1 s ago: A-ASSOCIATE-RJ dicom.peer-rejected",
 		"● ct-3/archive: rejected by the server: 7 associations, the first 1 h ago, the latest 1 s ago, session x-1: temporary congestion\n  what to do: Check the server.\n",
 		"● ct-4: A-ASSOCIATE-RQ from the device, 1 min ago, session x-2: Too many. (found \"2 sessions\")\n  what to do: Raise it.\n",
+		"10.9.9.9 on from-pacs: session.peer-identity, 2 times, last 1 min ago\n    found: certificate \"ris\" names none of the peers allowed here: \"pacs.example\"\n    Check it.\n",
 		"● audit records cannot be written for 3 min: write audit.jsonl: no space left on device\n  traffic goes on; 12 records waiting in memory, 4 lost\n  what to do: ",
 	} {
 		if !strings.Contains(b.String(), want) {

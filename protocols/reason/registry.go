@@ -125,8 +125,8 @@ var registry = []Info{
 	{Code: PolicyRewrite, Meaning: "The unit passed with a part rewritten, as the policy says: each side is told the AE titles that it knows, and nothing that its software is known not to bear.",
 		Do: "Nothing. Where it is an AE title: or let the device use the new one, and take was.ae out of site.yaml."},
 
-	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address that no device of this listener has; it was closed unread.",
-		Do: "If it is one of your devices, write a device file with its address under identify."},
+	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address, or with a certificate, that no device of this listener has; it was closed unread.",
+		Do: "If it is one of your devices, write a device file with its address, or the name in its certificate, under identify."},
 	{Code: SessionAmbiguous, Meaning: "More than one device or flow fits this connection, and its first unit does not tell them apart.",
 		Do: "Give the devices distinct AE titles or addresses, or the flows distinct listeners.",
 		RJ: rjNoReason, Abort: abortUnspecified, ERR: "207"},

@@ -3,7 +3,9 @@ package identity
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,10 +30,28 @@ func Quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-// Names are the names a certificate carries: its DNS names, its common name last.
+// Few lists names of a certificate as [Quote] makes them, the first of them where there are many.
+func Few(names []string) string {
+	quoted := make([]string, 0, len(names))
+	for _, n := range names {
+		quoted = append(quoted, Quote(n))
+	}
+	return List(quoted)
+}
+
+// List is Few of what is fit to stand in a message as it is.
+func List(words []string) string {
+	const few = 4
+	if len(words) > few {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:few], ", "), len(words)-few)
+	}
+	return strings.Join(words, ", ")
+}
+
+// Names are the names a certificate carries, each once: its DNS names, its common name last.
 func Names(c *x509.Certificate) []string {
 	names := append([]string(nil), c.DNSNames...)
-	if c.Subject.CommonName != "" {
+	if c.Subject.CommonName != "" && !slices.Contains(names, c.Subject.CommonName) {
 		names = append(names, c.Subject.CommonName)
 	}
 	return names

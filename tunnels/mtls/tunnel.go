@@ -343,5 +343,5 @@ func (t *Tunnel) named(leaf *x509.Certificate, listening bool) error {
 	if slices.ContainsFunc(identity.Names(leaf), func(n string) bool { return slices.Contains(peers, n) }) {
 		return nil
 	}
-	return &refusal{fmt.Sprintf("certificate %s names none of the peers allowed here", identity.Name(leaf))}
+	return &refusal{fmt.Sprintf("certificate %s names none of the peers allowed here: %s", identity.Few(identity.Names(leaf)), identity.Few(peers))}
 }

@@ -33,8 +33,19 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	return fmt.Sprintf("tunnel %s: %s: peer %s: %s", f.tunnel, f.kind, f.peer, f.why)
+	return fmt.Sprintf("tunnel %s: %s: peer %s: %s", f.tunnel, f.kind, f.peer, f.Why())
 }
+
+// Why is the error without its kind, tunnel and peer.
+func (f *failure) Why() string {
+	if len(f.why) > longestWhy {
+		return strings.ToValidUTF8(f.why[:longestWhy], "") + "…"
+	}
+	return f.why
+}
+
+// longestWhy is longer than all that is said of certificates that nobody made to be long.
+const longestWhy = 400 // bytes
 
 func (f *failure) Unwrap() []error { return []error{f.kind, f.cause} }
 
@@ -106,14 +117,10 @@ func proves(c *x509.Certificate) string {
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
-	const few = 4
-	switch {
-	case len(names) == 0:
+	if len(names) == 0 {
 		return "no DNS name or address at all (a common name alone does not count for servers)"
-	case len(names) > few:
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 	}
-	return strings.Join(names, ", ")
+	return identity.List(names)
 }
 
 // remoteAlert is the text of the alert that the peer sent; "" for any other error.
