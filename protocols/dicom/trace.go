@@ -23,11 +23,13 @@ func (c *Conversation) Underway() (protocols.Traced, bool) {
 		t.Text = "requested; not answered yet"
 	default:
 		t.Text = "established before this trace began"
+		var accepted []said
 		for i := range c.contexts {
 			if pc := &c.contexts[i]; pc.id != 0 {
-				t.Lines = append(t.Lines, contextLine(pc.id, pc.name)+": accepted, "+syntaxName(pc.transfer))
+				accepted = append(accepted, said{pc.id, pc.name, acceptedText(pc.transfer)})
 			}
 		}
+		t.Lines = contextLines(t.Lines, accepted)
 	}
 	return t, true
 }
@@ -53,6 +55,7 @@ func (t *turn) traceAccepted(size int) {
 	}
 	su := t.c.setup
 	e := protocols.Traced{From: t.from, Unit: TypeAssociateAC.String(), Bytes: int64(size)}
+	var answers []said
 	var accepted, stripped int
 	e.Lines = append(e.Lines, userText(&su.ac.User))
 	for i := range su.offer.contexts {
@@ -61,11 +64,12 @@ func (t *turn) traceAccepted(size int) {
 			stripped++
 			continue
 		}
-		line, ok := su.answeredText(o)
-		if e.Lines = append(e.Lines, line); ok {
+		answer, ok := su.answeredText(o)
+		if answers = append(answers, answer); ok {
 			accepted++
 		}
 	}
+	e.Lines = contextLines(e.Lines, answers)
 	if stripped > 0 {
 		e.Lines = append(e.Lines, fmt.Sprintf("%d stripped, and so rejected", stripped))
 	}

@@ -166,11 +166,53 @@ func TestManyStrippedContextsAreOneLine(t *testing.T) {
 	}
 	_, lines, _ := strings.Cut(n.String(), "maximum length 16384")
 	const want = `
-    5 contexts stripped (abstract-syntax-not-supported): Verification SOP Class, Study Root Query/Retrieve Information Model - FIND, 1.2.3.4
     context   5  CT Image Storage: Implicit VR Little Endian
+    5 contexts stripped (abstract-syntax-not-supported): Verification SOP Class, Study Root Query/Retrieve Information Model - FIND, 1.2.3.4
 `
 	if !strings.HasSuffix(lines, want) {
 		t.Errorf("got%s\nwant%s", lines, want)
+	}
+}
+
+// Who may send everything agrees on 128 contexts, which are two lines, and one that differs has its own.
+func TestManyAcceptedContextsAreALineForEachTransferSyntax(t *testing.T) {
+	rq, ac := [][]byte{testApplication()}, [][]byte{testApplication()}
+	for i := range 128 {
+		id, class, syntax, result := uint8(2*i+1), fmt.Sprintf("1.2.3.%d", i/2), uidExplicit, uint8(Acceptance)
+		if i%2 == 1 {
+			syntax = uidImplicit
+		}
+		switch i {
+		case 0, 1:
+			class = uidCT
+		case 2, 3:
+			class = uidMR
+		case 126:
+			result = uint8(TransferSyntaxesNotSupported)
+		}
+		rq = append(rq, testContextRQ(id, class, syntax))
+		ac = append(ac, testContextAC(id, result, syntax))
+	}
+	user := testUser(testMaxLength(16384))
+	var n notebook
+	c := New(Config{}, &script{})
+	c.Watch(&n)
+	if p := protocols.Play(c, near(testRQ(append(rq, user)...)), far(testAC(append(ac, user)...))); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	const classes = "CT Image Storage, MR Image Storage, 1.2.3.2, 1.2.3.3, 1.2.3.4, 1.2.3.5, 1.2.3.6, 1.2.3.7 and "
+	for _, want := range []string{
+		"\n    64 contexts: Explicit VR Little Endian; for " + classes + "56 more SOP classes\n    64 contexts: Implicit VR Little Endian; for ",
+		"\n    63 contexts: accepted, Explicit VR Little Endian; for " + classes + "55 more SOP classes\n" +
+			"    64 contexts: accepted, Implicit VR Little Endian; for " + classes + "56 more SOP classes\n" +
+			"    context 253  1.2.3.63: rejected, transfer-syntaxes-not-supported\n",
+	} {
+		if !strings.Contains(n.String(), want) {
+			t.Errorf("got %s\nwithout %s", n.String(), want)
+		}
+	}
+	if u, _ := c.Underway(); len(u.Lines) != 2 || !strings.HasPrefix(u.Lines[1], "64 contexts: accepted, Implicit VR Little Endian; for CT") {
+		t.Errorf("under way: %q", u.Lines)
 	}
 }
 

@@ -72,14 +72,59 @@ func window(n uint16) string {
 	return strconv.Itoa(int(n))
 }
 
-func contextLine(id uint8, name string) string { return fmt.Sprintf("context %3d  %s", id, name) }
+// said is what a line tells of a presentation context.
+type said struct {
+	id    uint8
+	class string // SOP class, by name
+	what  string
+}
+
+// many is of how many contexts the same is said in one line. Whoever is sent an object of any kind
+// has agreed on a hundred, with two or three transfer syntaxes.
+const many = 8
+
+// contextLines appends a line for each context, and where the same is said of more than many of them
+// one for all, which names their first SOP classes.
+func contextLines(lines []string, contexts []said) []string {
+	alike := map[string][]said{}
+	for _, c := range contexts {
+		alike[c.what] = append(alike[c.what], c)
+	}
+	for _, c := range contexts {
+		switch same := alike[c.what]; {
+		case len(same) <= many:
+			lines = append(lines, fmt.Sprintf("context %3d  %s: %s", c.id, c.class, c.what))
+		case same[0] == c:
+			lines = append(lines, fmt.Sprintf("%d contexts: %s; for %s", len(same), c.what, classesOf(same)))
+		}
+	}
+	return lines
+}
+
+// classesOf names the SOP classes of contexts, the first of them where there are many.
+func classesOf(contexts []said) string {
+	var names []string
+	for _, c := range contexts {
+		if !slices.Contains(names, c.class) {
+			names = append(names, c.class)
+		}
+	}
+	list := strings.Join(names[:min(many, len(names))], ", ")
+	switch more := len(names) - many; {
+	case more > 1:
+		return fmt.Sprintf("%s and %d more SOP classes", list, more)
+	case more == 1:
+		return list + " and 1 more SOP class"
+	}
+	return list
+}
 
 // few is how many stripped contexts have lines of their own. Toolkits that propose all they know
 // have a hundred, which would bury the others.
 const few = 4
 
-// proposedText appends a line for each proposed context. Of many that are stripped for the same
-// reason one line tells.
+// proposedText appends what there is to say of the proposed contexts. Of many that are stripped for
+// the same reason one line tells, after the others.
 func (su *setup) proposedText(lines []string) []string {
 	gone := map[Result][]int{}
 	for i := range su.facts.Contexts {
@@ -87,15 +132,17 @@ func (su *setup) proposedText(lines []string) []string {
 			gone[r] = append(gone[r], i)
 		}
 	}
+	var own []said
+	var stripped []string
 	for i := range su.facts.Contexts {
 		switch same := gone[su.stripped(i)]; {
 		case len(same) <= few:
-			lines = append(lines, su.contextText(i))
+			own = append(own, su.contextText(i))
 		case same[0] == i:
-			lines = append(lines, su.manyText(same))
+			stripped = append(stripped, su.manyText(same))
 		}
 	}
-	return lines
+	return append(contextLines(lines, own), stripped...)
 }
 
 // judged tells whether the rules said what is taken from the i-th context. A request may be refused
@@ -124,7 +171,7 @@ func (su *setup) manyText(contexts []int) string {
 }
 
 // contextText describes the i-th proposed context, with what is taken from it.
-func (su *setup) contextText(i int) string {
+func (su *setup) contextText(i int) said {
 	pc := &su.facts.Contexts[i]
 	var kept, gone []string
 	judged, stripped := su.judged(i), su.stripped(i)
@@ -135,45 +182,48 @@ func (su *setup) contextText(i int) string {
 			kept = append(kept, name)
 		}
 	}
-	line := contextLine(pc.ID, className(string(pc.Abstract))) + ": " + strings.Join(kept, ", ")
+	what := strings.Join(kept, ", ")
 	noSCU, noSCP := judged && su.narrow.Keep[i].NoSCU, judged && su.narrow.Keep[i].NoSCP
 	if pc.HasRole {
-		line += "; " + roles(pc.SCU || noSCU, pc.SCP || noSCP)
+		what += "; " + roles(pc.SCU || noSCU, pc.SCP || noSCP)
 	}
 	if noSCU || noSCP {
 		gone = append(gone, roles(noSCU, noSCP))
 	}
 	if len(gone) > 0 {
-		line += "; stripped: " + strings.Join(gone, ", ")
+		what += "; stripped: " + strings.Join(gone, ", ")
 	}
 	if stripped != Acceptance {
-		line += "; stripped (" + stripped.String() + ")"
+		what += "; stripped (" + stripped.String() + ")"
 	}
-	return line
+	return said{pc.ID, className(string(pc.Abstract)), what}
 }
 
 // answeredText describes the answer to a context that was passed on, and tells whether it is
 // accepted.
-func (su *setup) answeredText(o *offered) (line string, accepted bool) {
-	line = contextLine(o.id, className(o.abstract)) + ": "
+func (su *setup) answeredText(o *offered) (answer said, accepted bool) {
+	answer = said{o.id, className(o.abstract), "not answered by the server"}
 	for i := range su.ac.Contexts {
 		cr := &su.ac.Contexts[i]
 		switch {
 		case cr.ID != o.id:
 		case cr.Result != Acceptance:
-			return line + "rejected, " + cr.Result.String(), false
+			answer.what = "rejected, " + cr.Result.String()
+			return answer, false
 		default:
-			line += "accepted, " + syntaxName(string(cr.Transfer))
+			answer.what = acceptedText(string(cr.Transfer))
 			for _, r := range su.ac.User.Roles {
 				if string(r.SOPClass) == o.abstract {
-					line += "; " + roles(r.SCU, r.SCP)
+					answer.what += "; " + roles(r.SCU, r.SCP)
 				}
 			}
-			return line, true
+			return answer, true
 		}
 	}
-	return line + "not answered by the server", false
+	return answer, false
 }
+
+func acceptedText(transfer string) string { return "accepted, " + syntaxName(transfer) }
 
 // roles says what the requestor is for a SOP class (PS3.7 D.3.3.4).
 func roles(scu, scp bool) string {
