@@ -132,7 +132,7 @@ func (a advice) service(do string) string {
 	case entry == "" && a.Reason == reason.DICOMCommand:
 		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.Found)
 	case entry == "":
-		return fmt.Sprintf("No entry of allow is for %s.", a.Found)
+		return fmt.Sprintf("No entry of allow is for %s.", a.classes())
 	}
 	do = fmt.Sprintf("Add %s to %s", entry, a.place(class, entry))
 	switch {
@@ -161,12 +161,24 @@ func (a advice) toolkit(n int) string {
 	return do + fmt.Sprintf(" If a user misses one: `cordon trace %s` lists them by name.", device)
 }
 
-// class is the SOP class that was found, "" for something else, and how many others were: "CT Image
-// Storage (+3 more classes)".
-func (a advice) class() (uid string, others int) {
-	name, more, _ := strings.Cut(a.Found, " (+")
+// classes is what was found without what was rewritten besides: "CT Image Storage (+3 more classes)"
+// of "CT Image Storage (+3 more classes); PACS as PACS2".
+func (a advice) classes() string {
+	found, _, _ := strings.Cut(a.Found, "; ")
+	return found
+}
+
+// named is the SOP class that was found, by name, and how many others were.
+func (a advice) named() (class string, others int) {
+	class, more, _ := strings.Cut(a.classes(), " (+")
 	number, _, _ := strings.Cut(more, " ")
 	others, _ = strconv.Atoi(number)
+	return class, others
+}
+
+// class is named by its UID, "" for something else than a SOP class.
+func (a advice) class() (uid string, others int) {
+	name, others := a.named()
 	if uid, known := dict.UID(name); known {
 		return uid, others
 	}
@@ -233,7 +245,7 @@ func title(u *policy.Upstream) string {
 // request in.
 func (a advice) role(do string) string {
 	class, _ := a.class()
-	name, _, _ := strings.Cut(a.Found, " (+")
+	name, _ := a.named()
 	scu, scp := false, false
 	if a.flow != nil {
 		scu, scp = a.flow.Roles(class)

@@ -84,6 +84,8 @@ func TestRemediesCanBePasted(t *testing.T) {
 	}{
 		{"a class", "ct-1/archive", "", reason.DICOMNoContext, asked, "Computed Radiography Image Storage", "Add store: [Computed Radiography Image Storage] to the flow's allow list."},
 		{"two", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "Computed Radiography Image Storage (+1 more class)", "Add store: [Computed Radiography Image Storage] to the flow's allow list, and the other class if the device needs it."},
+		{"two beside a rename", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "Computed Radiography Image Storage (+1 more class); RIS as RIS2", "Add store: [Computed Radiography Image Storage] to the flow's allow list, and the other class if the device needs it."},
+		{"one beside a rename", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "General Relevant Patient Information Query; RIS as RIS2", "No entry of allow is for General Relevant Patient Information Query."},
 		{"a few", "ct-1/worklist", "", reason.DICOMAbstractSyntax, asked, "Computed Radiography Image Storage (+7 more classes)", "Add store: [Computed Radiography Image Storage] to the flow's allow list, and what else the device needs of the other 7 classes."},
 		{"all that a toolkit knows", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, waveform + " (+61 more classes)",
 			"The device proposes 62 SOP classes that the flow does not allow, as toolkits that propose all they know do. If a user misses one: `cordon trace ct-1` lists them by name."},

@@ -66,8 +66,9 @@ func (t *turn) associate(pdu []byte) error {
 
 // narrow asks the rules about each proposed context, makes the offer of what they leave, and puts
 // into the request's verdict what went: many toolkits propose all they know, so one record stands
-// for all SOP classes of an association that lost a context. Without any left the request is refused,
-// for the reason that all share, if it says more than that.
+// for all SOP classes of an association that lost a context, and for what the rules rewrote of it
+// besides. Without any left the request is refused, for the reason that all share, if it says more
+// than that.
 func (t *turn) narrow(v *protocols.Verdict) {
 	su := t.c.setup
 	su.narrow.Reset(&su.rq)
@@ -98,6 +99,7 @@ func (t *turn) narrow(v *protocols.Verdict) {
 		}
 	}
 	su.offer = su.rq.Offer(&su.narrow)
+	rewrites := v.Reason == reason.PolicyRewrite
 	n, none := len(su.facts.Contexts), first.Reason
 	switch all := su.offer.Remaining() == 0 || would == n; {
 	case unknown.Reason != "" && all:
@@ -117,6 +119,7 @@ func (t *turn) narrow(v *protocols.Verdict) {
 	default:
 		v.Would, v.Reason, v.Rule = protocols.Rewrite, first.Reason, first.Rule
 	}
+	rewritten := v.Found // by the rules of the request, if they say so
 	v.Found = first.Found
 	switch more := len(classes) - 1; {
 	case more > 1:
@@ -124,6 +127,11 @@ func (t *turn) narrow(v *protocols.Verdict) {
 	case more == 1:
 		v.Found.Append(" (+1 more class)")
 	}
+	if v.Refused() || !rewrites {
+		return
+	}
+	v.Found.Append("; ")
+	v.Found.AppendBytes(rewritten.Bytes())
 }
 
 // context asks the rules about a proposed context and keeps what they answer.

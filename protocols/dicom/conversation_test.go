@@ -402,13 +402,14 @@ func TestStrippedClassesAreCountedOnce(t *testing.T) { // D14
 	}
 }
 
-// What is taken away is recorded also where the server was renamed: it says more than the new title.
+// What is taken away is recorded also where the server was renamed, with the new title after it.
 func TestStrippedContextsAreRecordedBesideARename(t *testing.T) { // D14
 	for _, action := range []protocols.Action{protocols.Refuse, protocols.Allow} { // in enforce and in shadow
 		rules := func() *script {
 			return &script{
 				associate: func(a *Association, v *protocols.Verdict) {
 					a.CallAs, v.Action, v.Would, v.Reason = "PACS2", protocols.Rewrite, protocols.Rewrite, reason.PolicyRewrite
+					v.Found.Set("PACS as PACS2")
 				},
 				context: func(pc *PresentationContext, _ []bool, v *protocols.Verdict) {
 					if pc.ID == ctxFind {
@@ -420,6 +421,8 @@ func TestStrippedContextsAreRecordedBesideARename(t *testing.T) { // D14
 		p := playEveryWay(t, Config{}, rules, near(requestPDU()))
 		if v := p.Verdicts[0]; v.Action != protocols.Rewrite || v.Would != protocols.Rewrite || v.Reason != reason.DICOMAbstractSyntax || v.Rule != "no find" {
 			t.Errorf("recorded %v, would %v, %s, %s", v.Action, v.Would, v.Reason, v.Rule)
+		} else if found := v.Found.String(); found != "Study Root Query/Retrieve Information Model - FIND; PACS as PACS2" {
+			t.Errorf("found %q", found)
 		}
 	}
 }
