@@ -192,10 +192,11 @@ func TestArchiveWithTheWrongNameGetsNothing(t *testing.T) {
 // one that cannot prove its own name. In TLS 1.3 it says so when the association was requested already.
 func TestArchiveThatRefusesOurCertificate(t *testing.T) {
 	w := newWorld(t, map[string]string{"devices/ct-1.yaml": strings.Replace(worldCT, "device: ct-1", "device: his", 1)})
-	if _, err := w.associate("PACS", "CT1", ctImage); err == nil {
-		t.Error("the association was accepted")
+	var rj *endpoint.Rejected
+	if _, err := w.associate("PACS", "CT1", ctImage); !errors.As(err, &rj) || rj.Result != dicom.RejectedTransient {
+		t.Errorf("got %v, want a transient rejection", err)
 	}
-	w.heard(`"unit":"session"`, string(reason.UpstreamRefusesUs))
+	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"refuse"`, string(reason.UpstreamRefusesUs))
 	for _, f := range w.gw.Status().Flows {
 		if f.Device == "his" && (f.State != FlowDown || f.Do != reason.Lookup(reason.UpstreamRefusesUs).Do ||
 			!strings.Contains(f.Problem, `refused our certificate "his" with the TLS alert "bad certificate"`)) {

@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"cmp"
 	"strconv"
 
 	"cordon/protocols"
@@ -157,7 +158,7 @@ func (c *Conversation) Tell(e protocols.Event, p *protocols.Plan) {
 		}
 		away := c.away(e)
 		if c.state[e.Side] = Sta1; away { // AA-4: nothing can be said to it
-			c.unavailable(p, reason.UpstreamUnreachable, "closed without an answer")
+			c.unavailable(p, cmp.Or(e.Reason, reason.UpstreamUnreachable), "closed without an answer")
 			return
 		}
 		c.abort(p, reason.SessionCut)
