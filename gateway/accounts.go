@@ -27,6 +27,7 @@ type account struct {
 	dialProblem string
 	dialReason  reason.Code
 	downSince   time.Time
+	down        atomic.Bool // whether there is a dialProblem
 }
 
 // Refusal is one refusal as status and explain show it.
@@ -128,7 +129,8 @@ func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.lastRefusal = r
 }
 
-// dialFailed notes that the upstream could not be reached, or did not prove who it is.
+// dialFailed notes that the upstream could not be reached, did not prove who it is, or ended the
+// connection without a word.
 func (a *account) dialFailed(code reason.Code, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,14 +138,21 @@ func (a *account) dialFailed(code reason.Code, err error) {
 		a.downSince = time.Now()
 	}
 	a.dialProblem, a.dialReason = err.Error(), code
+	a.down.Store(true)
 	a.counters.dialFailures.Inc()
 }
 
-// dialled notes that it could.
-func (a *account) dialled() {
+// reached notes that the upstream said something, or took something. That it was dialled says little:
+// in TLS 1.3 it looks at our certificate later, and who accepts connections for a server that is down,
+// as a load balancer does, closes them again.
+func (a *account) reached() {
+	if !a.down.Load() {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dialProblem, a.dialReason, a.downSince = "", "", time.Time{}
+	a.down.Store(false)
 }
 
 // unknownPeers remembers who knocked and was not let in: the last hundred or so.

@@ -19,8 +19,9 @@ type direction struct {
 	need int // bytes the window should have before Step is worth calling
 	job  job
 
-	tail tail
-	full bool // the last read filled its buffer, so more is there
+	tail  tail
+	full  bool // the last read filled its buffer, so more is there
+	heard bool // something was read
 	// err is what ended the side in the middle of what passes unseen. A socket says it once: a
 	// second read would take a reset for an orderly end.
 	err error
@@ -93,6 +94,11 @@ func (d *direction) read(limit int) (n int, how grown, err error) {
 		room = len(buf)
 	}
 	d.full = n == room
+	if n > 0 && !d.heard {
+		if d.heard = true; d.side == protocols.Far {
+			d.s.account.reached()
+		}
+	}
 	d.win.fed(n, room)
 	d.s.progress.Add(int64(n))
 	return n, roomy, err
@@ -150,11 +156,17 @@ func (d *direction) ended(err error) {
 	if errors.Is(err, tunnels.ErrRefused) && d.side == protocols.Far {
 		// In TLS 1.3 a server refuses our certificate after the dial has returned.
 		why = reason.UpstreamRefusesUs
-		d.s.account.dialFailed(why, err)
 		d.s.log().Warn("upstream refused us", "error", err)
 	}
-	d.s.gone(d.side, kind, why)
+	if d.s.gone(d.side, kind, why) && d.side == protocols.Far && !d.heard {
+		if why == "" {
+			why, err = reason.UpstreamUnreachable, errWordless
+		}
+		d.s.account.dialFailed(why, err)
+	}
 }
+
+var errWordless = errors.New("it accepted the connection and ended it without an answer")
 
 // dial connects to the upstream that the plan has bytes for, before anything of it is recorded:
 // what does not get there was not allowed. It returns false when the conversation was told that

@@ -291,6 +291,7 @@ func (s *session) pace(p *protocols.Plan) {
 func (s *session) record(p *protocols.Plan) {
 	if p.IsTaken() && s.account != nil {
 		s.account.lastGood.Store(time.Now().UnixNano())
+		s.account.reached()
 	}
 	verdicts := p.Records()
 	for i := range verdicts {
@@ -390,7 +391,6 @@ func (s *session) connect(p *protocols.Plan) reason.Code {
 		s.log().Warn("upstream not reached", "flow", f.ID(), "upstream", f.To.Name, "error", err)
 		return code
 	}
-	s.account.dialled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.legs[protocols.Far]

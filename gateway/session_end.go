@@ -65,11 +65,13 @@ func (s *session) draining(side protocols.Side) bool {
 	return false
 }
 
-// gone reports that a side has ended, once, unless we ended both, and why where that is known.
-func (s *session) gone(side protocols.Side, kind protocols.EventKind, why reason.Code) {
+// gone reports that a side has ended, once, unless we ended both, and why where that is known. It
+// tells whether the side ended before we ended anything.
+func (s *session) gone(side protocols.Side, kind protocols.EventKind, why reason.Code) (itself bool) {
 	l := &s.legs[side]
 	s.mu.Lock()
 	first := !l.gone
+	itself = first && l.closing == protocols.Open && s.legs[side.Other()].closing == protocols.Open
 	l.gone = true
 	if kind == protocols.Lost {
 		l.dead.Store(true)
@@ -81,6 +83,7 @@ func (s *session) gone(side protocols.Side, kind protocols.EventKind, why reason
 	if kind == protocols.Lost {
 		s.ensureEnding()
 	}
+	return itself
 }
 
 // ensureEnding ends what the conversation left open after an event that no session survives.

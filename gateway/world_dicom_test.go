@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"cordon/protocols/dicom"
 	"cordon/protocols/dicom/endpoint"
@@ -389,6 +390,48 @@ func TestOpaqueSessionEndsWhenItsFlowIsEnforced(t *testing.T) {
 		t.Logf("the connection ended with %v", err)
 	}
 	w.heard(string(reason.SessionOpaque), `"verdict":"refuse"`)
+}
+
+// Who accepts connections for a server that is down closes them. To the device that is as if nobody
+// had accepted, and status says that the server is down until it says something.
+func TestServerThatClosesWithoutAWordIsDown(t *testing.T) {
+	w := newWorld(t, nil)
+	balancer := w.listen("pacs")
+	go func() {
+		for {
+			c, err := balancer.Accept()
+			if err != nil {
+				return
+			}
+			io.ReadFull(c, make([]byte, 100)) // completes the handshake
+			c.Close()
+		}
+	}()
+	w.reloadSite(balancer.Addr())
+	var since time.Time
+	for range 2 {
+		var rj *endpoint.Rejected
+		if _, err := w.associate("PACS", "CT1", ctImage); !errors.As(err, &rj) || rj.Result != dicom.RejectedTransient {
+			t.Errorf("got %v, want a transient rejection", err)
+		}
+		w.stopSessions()
+		f := w.flowStatus("ct-1", "archive")
+		if f.State != FlowDown || !strings.Contains(f.Problem, "without an answer") || f.DownSince == nil {
+			t.Fatalf("status says %+v", f)
+		}
+		if since.IsZero() {
+			since = *f.DownSince
+		}
+		if !f.DownSince.Equal(since) {
+			t.Error("it is down since the last attempt")
+		}
+	}
+	w.heard(`"unit":"A-ASSOCIATE-RQ"`, `"verdict":"refuse"`, string(reason.UpstreamUnreachable))
+	w.reloadSite(w.pacs.ln.Addr())
+	mustAssociate(t, w, ctImage).Release()
+	if f := w.flowStatus("ct-1", "archive"); f.State == FlowDown || f.Problem != "" {
+		t.Errorf("status says %+v", f)
+	}
 }
 
 // A request that cannot be read still says who sent it to whom: with several flows on a listener its

@@ -274,14 +274,15 @@ func (ac *AssociateAC) Check(o *Offer) error {
 	return nil
 }
 
-// grants tells whether an accepted role was proposed.
+// grants tells whether an accepted role was proposed, or is the one that holds without negotiation
+// (PS3.7 §D.3.3.4).
 func (o *Offer) grants(r RoleSelection) bool {
 	for _, p := range o.roles {
 		if p.class == string(r.SOPClass) {
 			return (p.scu || !r.SCU) && (p.scp || !r.SCP)
 		}
 	}
-	return false
+	return r.SCU && !r.SCP
 }
 
 func unoffered(off int, section, format string, args ...any) error {

@@ -274,6 +274,7 @@ func TestServerAcceptsWhatItWasNotOffered(t *testing.T) {
 		testAC(testApplication(), user),
 		testAC(testApplication(), ok, testContextAC(3, 0, uidExplicit+"\x00"), testUser(testRole(uidCT, 1, 0))),
 		testAC(testApplication(), ok, testContextAC(3, 1, ""), testUser(testRole(uidCT, 0, 0))),
+		testAC(testApplication(), ok, testUser(testRole(uidVerification, 1, 0))), // says what holds anyway
 	} {
 		if err := mustParseAC(t, pdu).Check(o); err != nil {
 			t.Error(err)
