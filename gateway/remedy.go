@@ -129,10 +129,8 @@ func (a advice) service(do string) string {
 		return "The flow has it by now: let the device try again."
 	case a.flow != nil && a.flow.Allows(w):
 		return do
-	case entry == "" && a.Reason == reason.DICOMCommand:
-		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.Found)
 	case entry == "":
-		return fmt.Sprintf("No entry of allow is for %s.", a.classes())
+		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.classes())
 	}
 	do = fmt.Sprintf("Add %s to %s", entry, a.place(class, entry))
 	switch {

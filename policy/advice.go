@@ -112,15 +112,20 @@ func (w Wanted) Entry() string {
 			return ""
 		}
 	}
-	for i := range models {
-		m := &models[i]
-		for _, r := range []struct {
-			retrieval
-			entry string
-		}{{finding, "find: {model: %s}"}, {moving, "move: {model: %s, to: self}"}, {getting, "get: {model: %s}"}} {
-			if r.of(m) == w.Class && !w.Accepts && (field == r.field || field == 0) {
-				return fmt.Sprintf(r.entry, m.name)
+	for _, r := range []struct {
+		retrieval
+		entry string
+	}{{finding, "find: {model: %s%s}"}, {moving, "move: {model: %s, to: self%s}"}, {getting, "get: {model: %s%s}"}} {
+		if w.Accepts || field != r.field && field != 0 {
+			continue
+		}
+		for i := range models {
+			if m := &models[i]; r.of(m) == w.Class || findMeta[r.of(m)] == w.Class {
+				return fmt.Sprintf(r.entry, m.name, "")
 			}
+		}
+		if dict.Name(w.Class) == "" && field != 0 {
+			return fmt.Sprintf(r.entry, name, ", everything: true")
 		}
 	}
 	return w.normalized(name)
@@ -132,7 +137,7 @@ func (w Wanted) normalized(name string) string {
 	operations := strings.TrimSuffix(w.Unit, "-RQ")
 	switch {
 	case strings.Contains(name, "Query") || strings.HasSuffix(name, " - FIND") || strings.HasSuffix(name, " - MOVE") || strings.HasSuffix(name, " - GET"):
-		return "" // none of those that find, move and get know, and no service of N-operations
+		return "" // a service of find, move or get, and of no N-operations
 	case w.field() == 0 && !w.Accepts:
 		operations = "…"
 	case normalizedFields[operations] == 0 || w.Accepts != (w.field() == dicom.NEventRQ):

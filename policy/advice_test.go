@@ -42,7 +42,13 @@ func TestEntries(t *testing.T) {
 		{available, "A-ASSOCIATE-RQ", false, "normalized: {class: Instance Availability Notification SOP Class, operations: […]}"},
 		{upsPush, "N-EVENT-REPORT-RQ", true, "normalized: {class: Unified Procedure Step - Push SOP Class, operations: [N-EVENT-REPORT]}"},
 		{upsPush, "N-EVENT-REPORT-RQ", false, ""},
-		{"1.2.840.10008.5.1.4.37.1", "A-ASSOCIATE-RQ", false, ""}, // General Relevant Patient Information Query
+		{"1.2.840.10008.5.1.4.37.1", "A-ASSOCIATE-RQ", false, "find: {model: General Relevant Patient Information Query}"},
+		{"1.2.840.10008.5.1.4.32", "A-ASSOCIATE-RQ", false, "find: {model: General Purpose Worklist}"}, // its meta SOP class
+		{"1.2.840.10008.5.1.4.43.4", "C-GET-RQ", false, "get: {model: Generic Implant Template}"},
+		{"1.2.840.10008.5.1.4.43.4", "C-GET-RQ", true, ""},
+		{"1.2.840.113619.4.28", "C-FIND-RQ", false, `find: {model: "1.2.840.113619.4.28", everything: true}`},
+		{"1.2.840.113619.4.28", "C-MOVE-RQ", false, `move: {model: "1.2.840.113619.4.28", to: self, everything: true}`},
+		{"1.2.840.113619.4.28", "C-GET-RQ", true, ""},
 	} {
 		if got := (Wanted{tt.class, tt.unit, tt.accepts}).Entry(); got != tt.want {
 			t.Errorf("%s of %s (accepts: %v): %q, want %q", tt.unit, className(tt.class), tt.accepts, got, tt.want)

@@ -19,8 +19,8 @@ type model struct {
 	// heed are the keys that every server must match by: unique and required ones. A query that
 	// matches by none of them asks for everything.
 	heed []heeded
-	// archive says that everything is too much to ask unless the policy says otherwise: the other
-	// models hold what is scheduled, or no patients.
+	// archive says that everything is too much to ask unless the policy says otherwise, since it may
+	// be all patients: the other models hold what is scheduled, or no patients.
 	archive bool
 }
 
@@ -66,23 +66,62 @@ var (
 
 	// objectKeys are what a retrieval names its objects by where models have no other level.
 	objectKeys = []heeded{{place{0, 0x00080018}, "", true}} // SOP Instance UID
+
+	// relevantKeys name the patient (PS3.4 §Q.4.3.1.2); there is one answer at most.
+	relevantKeys = []heeded{{place: place{0, 0x00100020}}} // Patient ID
+
+	// productKeys are the required key of PS3.4 §V.6.1.2.2.
+	productKeys = []heeded{{place: place{0, 0x00440001}}} // Product Package Identifier
+
+	// approvalKeys are those of PS3.4 §V.6.2.2.2 that name the patient: one of them has to be there.
+	approvalKeys = []heeded{
+		{place: place{0, 0x00100020}}, // Patient ID
+		{place: place{0, 0x00380010}}, // Admission ID
+	}
 )
 
+// models are those of the standard, in force and retired. The first are what errors give as examples.
 var models = []model{
 	{"Study Root", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3", patientLevels[1:], archiveKeys, true},
 	{"Patient Root", "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3", patientLevels, archiveKeys, true},
+	{"Modality Worklist", "1.2.840.10008.5.1.4.31", "", "", nil, worklistKeys, false},
 	{"Patient/Study Only", "1.2.840.10008.5.1.4.1.2.3.1", "1.2.840.10008.5.1.4.1.2.3.2", "1.2.840.10008.5.1.4.1.2.3.3", patientLevels[:2], archiveKeys, true},
+	{"Repository Query", "1.2.840.10008.5.1.4.1.1.201.6", "", "", patientLevels[1:], archiveKeys, true}, // Study Root (PS3.4 §C.6.4)
 	{"Composite Instance Root", "", "1.2.840.10008.5.1.4.1.2.4.2", "1.2.840.10008.5.1.4.1.2.4.3", []string{"IMAGE", "FRAME"}, archiveKeys[len(archiveKeys)-1:], false},
 	{"Composite Instance Retrieve Without Bulk Data", "", "", "1.2.840.10008.5.1.4.1.2.5.3", nil, objectKeys, false},
-	{"Modality Worklist", "1.2.840.10008.5.1.4.31", "", "", nil, worklistKeys, false},
+	{"General Purpose Worklist", purposeFind, "", "", nil, nil, false},
 	{"Unified Procedure Step - Pull", "1.2.840.10008.5.1.4.34.6.3", "", "", nil, nil, false},
 	{"Unified Procedure Step - Watch", "1.2.840.10008.5.1.4.34.6.2", "", "", nil, nil, false},
 	{"Unified Procedure Step - Query", "1.2.840.10008.5.1.4.34.6.5", "", "", nil, nil, false},
+	{"Unified Procedure Step - Pull - Trial", "1.2.840.10008.5.1.4.34.4.3", "", "", nil, nil, false},
+	{"Unified Procedure Step - Watch - Trial", "1.2.840.10008.5.1.4.34.4.2", "", "", nil, nil, false},
+	{"General Relevant Patient Information Query", "1.2.840.10008.5.1.4.37.1", "", "", nil, relevantKeys, true},
+	{"Breast Imaging Relevant Patient Information Query", "1.2.840.10008.5.1.4.37.2", "", "", nil, relevantKeys, true},
+	{"Cardiac Relevant Patient Information Query", "1.2.840.10008.5.1.4.37.3", "", "", nil, relevantKeys, true},
+	{"Product Characteristics Query", "1.2.840.10008.5.1.4.41", "", "", nil, productKeys, false},
+	{"Substance Approval Query", "1.2.840.10008.5.1.4.42", "", "", nil, approvalKeys, true},
 	{"Hanging Protocol", "1.2.840.10008.5.1.4.38.2", "1.2.840.10008.5.1.4.38.3", "1.2.840.10008.5.1.4.38.4", nil, objectKeys, false},
 	{"Color Palette", "1.2.840.10008.5.1.4.39.2", "1.2.840.10008.5.1.4.39.3", "1.2.840.10008.5.1.4.39.4", nil, objectKeys, false},
+	{"Generic Implant Template", "1.2.840.10008.5.1.4.43.2", "1.2.840.10008.5.1.4.43.3", "1.2.840.10008.5.1.4.43.4", nil, objectKeys, false},
+	{"Implant Assembly Template", "1.2.840.10008.5.1.4.44.2", "1.2.840.10008.5.1.4.44.3", "1.2.840.10008.5.1.4.44.4", nil, objectKeys, false},
+	{"Implant Template Group", "1.2.840.10008.5.1.4.45.2", "1.2.840.10008.5.1.4.45.3", "1.2.840.10008.5.1.4.45.4", nil, objectKeys, false},
 	{"Defined Procedure Protocol", "1.2.840.10008.5.1.4.20.1", "1.2.840.10008.5.1.4.20.2", "1.2.840.10008.5.1.4.20.3", nil, objectKeys, false},
 	{"Protocol Approval", "1.2.840.10008.5.1.4.1.1.200.4", "1.2.840.10008.5.1.4.1.1.200.5", "1.2.840.10008.5.1.4.1.1.200.6", nil, objectKeys, false},
+	{"Inventory", "1.2.840.10008.5.1.4.1.1.201.2", "1.2.840.10008.5.1.4.1.1.201.3", "1.2.840.10008.5.1.4.1.1.201.4", nil, objectKeys, false},
 }
+
+const purposeFind = "1.2.840.10008.5.1.4.32.1" // General Purpose Worklist Information Model - FIND
+
+// findMeta are the meta SOP classes that a model's SOP class is a member of.
+var findMeta = map[string]string{purposeFind: "1.2.840.10008.5.1.4.32"}
+
+// privateModel is a model that the standard does not have. Nobody but the policy's author knows
+// what its servers match by, and it may hold patients.
+func privateModel(uid string) *model {
+	return &model{name: uid, find: uid, move: uid, get: uid, archive: true}
+}
+
+func (m *model) private() bool { return m.name == m.find }
 
 // retrieval says how one of find, move and get is compiled.
 type retrieval struct {
@@ -155,28 +194,42 @@ func (c *compiler) allowMove(f *flowFile, v *file.Verb, rule string) bool {
 		c.Notef(v.Returns.At, file.Remark, "add self to the destinations, or take returns out",
 			"returns has no effect: it says what comes back to the device, and self is not among the destinations")
 	}
-	ok := true
+	asks, ok := c.naming(v)
 	for _, t := range v.Returns.Values {
 		_, known := c.storageClass(t)
 		ok = ok && known
 	}
-	return c.retrieve(f, v, moving, op, naming(v)) && ok
+	return ok && c.retrieve(f, v, moving, op, asks)
 }
 
 func (c *compiler) allowGet(f *flowFile, v *file.Verb, rule string) bool {
 	ok := c.allowReturns(f, v, rule)
-	return c.retrieve(f, v, getting, operation{rule: rule}, naming(v)) && ok
+	asks, known := c.naming(v)
+	return known && c.retrieve(f, v, getting, operation{rule: rule}, asks) && ok
 }
 
-// naming demands that a retrieval names what it wants.
-func naming(v *file.Verb) func(*model) *query {
+// naming demands that a retrieval names what it wants: by what the standard says, and of private
+// models by what the policy does.
+func (c *compiler) naming(v *file.Verb) (asks func(*model) *query, ok bool) {
+	match, ok := c.attributes(v.Match)
 	return func(m *model) *query {
-		return &query{levels: v.Levels.Strings(), narrow: m.naming(), exact: true}
-	}
+		q := &query{levels: v.Levels.Strings(), exact: true}
+		switch {
+		case !m.private():
+			q.narrow = m.naming()
+			return q
+		case !v.Everything.Value:
+			q.narrow = m.narrowing(match)
+		}
+		if v.Match.Set() {
+			q.match = tagSet(match)
+		}
+		return q
+	}, ok
 }
 
 // retrieve allows an operation on the models of a verb, Study Root unless it says, with the
-// C-CANCEL that belongs to it.
+// C-CANCEL that belongs to it, which names no SOP class.
 func (c *compiler) retrieve(f *flowFile, v *file.Verb, r retrieval, op operation, asks func(*model) *query) bool {
 	wanted := v.Model.Values
 	if len(wanted) == 0 {
@@ -185,13 +238,18 @@ func (c *compiler) retrieve(f *flowFile, v *file.Verb, r retrieval, op operation
 	ok := true
 	for _, t := range wanted {
 		m := c.model(t, r)
-		if m == nil || !c.levels(v, m) || !c.narrowable(v, m) {
+		if m == nil || !c.levels(v, m) || !c.narrowable(t, v, m, r) {
 			ok = false
 			continue
 		}
 		op.field, op.query = r.field, asks(m)
+		cancel := operation{field: dicom.CancelRQ, rule: op.rule}
 		f.dicom.allow(r.of(m), op)
-		f.dicom.allow(r.of(m), operation{field: dicom.CancelRQ, rule: op.rule})
+		f.dicom.allow(r.of(m), cancel)
+		if meta := findMeta[r.of(m)]; meta != "" {
+			f.dicom.allowNamed(meta, r.of(m), op)
+			f.dicom.allow(meta, cancel)
+		}
 	}
 	return ok
 }
@@ -211,32 +269,106 @@ func (c *compiler) levels(v *file.Verb, m *model) bool {
 	return true
 }
 
-// narrowable reports a query that must match by something where nothing says by what.
-func (c *compiler) narrowable(v *file.Verb, m *model) bool {
-	if !v.Everything.Set() || v.Everything.Value || len(m.heed) > 0 || v.Match.Set() {
-		return true
+// narrowable reports a query that must match by something where nothing says by what, and what is
+// said of retrievals that the standard has said.
+func (c *compiler) narrowable(t file.Text, v *file.Verb, m *model, r retrieval) bool {
+	switch {
+	case m.private():
+		if !v.Match.Set() && !v.Everything.Value {
+			c.Errorf(t.At, file.MissingKey, "write match: and the attributes, or everything: true",
+				"%s is no model of the standard, and nothing says what a C-%s of it must name", t.Value, strings.ToUpper(r.verb))
+			return false
+		}
+	case r.field == dicom.CFindRQ:
+		if v.Everything.Set() && !v.Everything.Value && len(m.heed) == 0 && !v.Match.Set() {
+			c.Errorf(v.Everything.At, file.MissingKey, "write match: and the attributes", "%s has no keys that every server must match by, so everything: false refuses all queries", m.name)
+			return false
+		}
+	default:
+		for _, k := range []struct {
+			at  file.Pos
+			key string
+		}{{v.Match.At, "match"}, {v.Everything.At, "everything"}} {
+			if k.at.Set() {
+				c.Errorf(k.at, file.BadValue, "take it out", "%s is for private models: the standard says what a C-%s of %s names", k.key, strings.ToUpper(r.verb), m.name)
+				return false
+			}
+		}
 	}
-	c.Errorf(v.Everything.At, file.MissingKey, "write match: and the attributes", "%s has no keys that every server must match by, so everything: false refuses all queries", m.name)
-	return false
+	return true
 }
 
-// model finds a model by its name, or by the name or UID of the verb's SOP class; nil for one that
-// the verb does not work on.
+// model finds a model by its name, or by the name or UID of the verb's SOP class. A UID that the
+// standard does not have is that of a private model. It returns nil for one that the verb does not
+// work on.
 func (c *compiler) model(t file.Text, r retrieval) *model {
 	uid, isUID := asUID(t.Value)
 	var able []string
+	var other *model // one that is meant, and the verb does not work on
 	for i := range models {
 		m := &models[i]
-		if r.of(m) == "" {
-			continue
+		named := strings.EqualFold(m.name, t.Value)
+		if is := r.of(m); is != "" {
+			if named || isUID && uid == is {
+				return m
+			}
+			able = append(able, m.name)
 		}
-		if strings.EqualFold(m.name, t.Value) || isUID && uid == r.of(m) {
-			return m
+		if named || isUID && (uid == m.find || uid == m.move || uid == m.get) {
+			other = m
 		}
-		able = append(able, m.name)
 	}
-	c.Errorf(t.At, file.UnknownName, file.DidYouMean(t.Value, able), "unknown model %q of %s", t.Value, r.verb)
+	known := ""
+	if isUID {
+		known = dict.Name(uid)
+	}
+	such := "write one such as " + strings.Join(able[:3], ", ")
+	switch {
+	case isUID && known == "":
+		return privateModel(uid)
+	case other != nil && r.of(other) != "":
+		c.Errorf(t.At, file.UnknownName, fmt.Sprintf("write %q", other.name), "%q is for %s, not for %s", t.Value, strings.Join(other.verbs(uid), " and "), r.verb)
+	case other != nil:
+		c.Errorf(t.At, file.UnknownName, such, "%q is a model of %s, not of %s", t.Value, strings.Join(other.verbs(""), " and "), r.verb)
+	case known != "" && known != t.Value:
+		c.Errorf(t.At, file.UnknownName, such, "%q is %s, which is no model of %s", t.Value, known, r.verb)
+	case known != "":
+		c.Errorf(t.At, file.UnknownName, such, "%q is no model of %s", t.Value, r.verb)
+	case strings.Trim(t.Value, "0123456789.") == "":
+		c.uid(t, "model")
+	default:
+		if near := modelsMeant(t.Value, able); len(near) > 0 {
+			such = didYouMean(near)
+		}
+		c.Errorf(t.At, file.UnknownName, such, "unknown model %q of %s", t.Value, r.verb)
+	}
 	return nil
+}
+
+// verbs are those that work on the model, with one of its SOP classes or with any ("").
+func (m *model) verbs(class string) (names []string) {
+	for _, r := range []retrieval{finding, moving, getting} {
+		if uid := r.of(m); uid != "" && (class == "" || class == uid) {
+			names = append(names, r.verb)
+		}
+	}
+	return names
+}
+
+// modelsMeant are the models that a name may mean: a misspelt one, or one that has more or less of
+// the standard's name, such as "Relevant Patient Information".
+func modelsMeant(word string, names []string) (near []string) {
+	if s := file.Suggest(word, slices.Clone(names)); s != "" {
+		return []string{s}
+	}
+	word = strings.ToLower(word)
+	for _, n := range names {
+		name := strings.ToLower(n)
+		if strings.Contains(word, name) || len(word) >= 3 && strings.Contains(name, word) {
+			near = append(near, n)
+		}
+	}
+	return near
 }
 
 func tagSet(lists ...[]dicom.Tag) map[dicom.Tag]bool {

@@ -24,9 +24,9 @@ type Verb struct {
 	// find, move, get
 	Model      Texts // information models
 	Levels     Texts // PATIENT, STUDY, SERIES, IMAGE, FRAME
-	Match      Texts // find: attributes that may be matched by
+	Match      Texts // attributes that may be matched by; of move and get for private models
 	Return     Texts // find: attributes that may be asked for
-	Everything Bool  // find: whether a query may match by nothing
+	Everything Bool  // whether it may match by nothing; of move and get for private models
 	To         Texts // move: destinations
 	Returns    Texts // move, get: SOP classes
 
@@ -73,8 +73,12 @@ type VerbForm struct {
 }
 
 var (
-	modelKey  = Key{Name: "model", Means: "The information model, by name or by SOP class: Study Root, Patient Root, Modality Worklist …"}
+	modelKey  = Key{Name: "model", Means: "The information model, by name or by SOP class: Study Root, Patient Root, Modality Worklist …; a private one by the UID of its SOP class, with match or everything."}
 	levelsKey = Key{Name: "levels", Enum: []string{"PATIENT", "STUDY", "SERIES", "IMAGE", "FRAME"}, Means: "The levels that may be asked at; any unless said."}
+
+	// A private model's retrievals name what the policy says.
+	wholeKey = Key{Name: "everything", Kind: KeyBool, Means: "Of a private model: whether a retrieval may name nothing of match; false unless said."}
+	namesKey = Key{Name: "match", Means: "Of a private model: attributes that name what is retrieved. The standard says it of its own models."}
 )
 
 // must is a key that has to be there.
@@ -86,17 +90,17 @@ var Verbs = []VerbForm{
 		Means: "Storage commitment: the device asks whether its objects are safe, the server reports (DICOM PS3.4 J). With reports: whoever connects is the server, and delivers reports."},
 	{Name: "echo", Alone: true, Like: "echo", Means: "Verification (DICOM PS3.4 A)."},
 	{Name: "find", Keys: []Key{
-		{Name: "everything", Kind: KeyBool, Means: "Whether a query may match by nothing, and so ask for everything; true for worklists, false for archives unless said."},
+		{Name: "everything", Kind: KeyBool, Means: "Whether a query may match by nothing, and so ask for everything; true for worklists and models without patients, false for archives unless said; private models must say it, or match."},
 		levelsKey,
 		{Name: "match", Means: "Attributes that may be matched by, as in DICOM PS3.6: Patient ID, Study Date; any unless said."},
 		modelKey.must(),
 		{Name: "return", Means: "Attributes that may be asked for, besides those of match; any unless said."},
 	}, Like: "find: {model: Study Root}", Means: "Queries (DICOM PS3.4 C and K)."},
-	{Name: "get", Alone: true, Keys: []Key{levelsKey, modelKey,
+	{Name: "get", Alone: true, Keys: []Key{wholeKey, levelsKey, namesKey, modelKey,
 		{Name: "returns", Means: "SOP classes of the objects that may come back; every storage class of the standard unless said."},
 	}, Like: "get: {model: Study Root}", Means: "Retrieval on the same association (DICOM PS3.4 C)."},
 	{Name: "message", Names: true, Like: "message: ORU^R01", Means: "HL7 v2 messages by type and trigger event; ORU^* for any event."},
-	{Name: "move", Keys: []Key{levelsKey, modelKey,
+	{Name: "move", Keys: []Key{wholeKey, levelsKey, namesKey, modelKey,
 		{Name: "returns", Means: "SOP classes of the objects that may come back; every storage class of the standard unless said."},
 		{Name: "to", Must: true, Means: "Where to: self is the device, anything else an AE title."},
 	}, Like: "move: {to: self}", Means: "Retrieval to a destination (DICOM PS3.4 C)."},
