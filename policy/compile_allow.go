@@ -121,7 +121,7 @@ var dicomVerbs = map[string]func(c *compiler, f *flowFile, v *file.Verb, rule st
 func (c *compiler) transferSyntaxes(f *flowFile) bool {
 	list := f.y.TransferSyntaxes
 	if !list.Set() {
-		f.dicom.transferRule = f.rule(f.y.At, " transfer_syntaxes: all known but deflated ones")
+		f.dicom.transferRule = f.rule(f.y.At, " transfer_syntaxes: all known that can be read, but deflated ones")
 		return true
 	}
 	f.dicom.transferRule = f.rule(list.At, ".transfer_syntaxes")
@@ -135,6 +135,9 @@ func (c *compiler) transferSyntaxes(f *flowFile) bool {
 		case dict.Name(uid) != "" && !dict.IsTransferSyntax(uid):
 			ok = false
 			c.Errorf(t.At, file.BadValue, "name a transfer syntax, such as Explicit VR Little Endian", "%q is not a transfer syntax", t.Value)
+		case unread[uid] != "":
+			ok = false
+			c.Errorf(t.At, file.BadValue, "take it out", "%q cannot be read: %s", t.Value, unread[uid])
 		default:
 			f.dicom.transfer[uid] = true
 		}

@@ -17,7 +17,7 @@ type dicomRules struct {
 	// not; nil where only those of classes are allowed.
 	storage *class
 
-	transfer     map[string]bool // transfer syntaxes by UID; nil: all known but deflated ones
+	transfer     map[string]bool // transfer syntaxes by UID; nil: all known that can be read, but deflated ones
 	transferRule string
 
 	lettered    bool // UIDs with letters in them pass
@@ -78,7 +78,7 @@ func (r *dicomRules) takes(transfer string) bool {
 	if r.transfer != nil {
 		return r.transfer[transfer]
 	}
-	return dict.IsTransferSyntax(transfer) && !deflated[transfer]
+	return dict.IsTransferSyntax(transfer) && !deflated[transfer] && unread[transfer] == ""
 }
 
 // allow adds an operation on an abstract syntax. Of several that allow the same the first decides.

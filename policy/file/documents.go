@@ -184,7 +184,7 @@ type Flow struct {
 	Listen           Text     `json:"listen,omitempty" jsonschema:"The listener, or an address, where the flow is heard; not needed where only one listener fits."`
 	Protocol         Text     `json:"protocol,omitempty" enum:"dicom,hl7" jsonschema:"dicom or hl7; not needed where allow says it."`
 	Allow            Allow    `json:"allow,omitempty" jsonschema:"What the flow lets through; everything else is refused."`
-	TransferSyntaxes Texts    `json:"transfer_syntaxes,omitempty" jsonschema:"DICOM transfer syntaxes by name or UID; all known but deflated ones unless said."`
+	TransferSyntaxes Texts    `json:"transfer_syntaxes,omitempty" jsonschema:"DICOM transfer syntaxes by name or UID; all known that can be read but deflated ones unless said."`
 	Receiver         HL7Name  `json:"receiver,omitempty" jsonschema:"Whom HL7 messages must be addressed to."`
 	Tolerate         Tolerate `json:"tolerate,omitempty" jsonschema:"Departures from the standard that the flow lives with."`
 	Mode             Text     `json:"mode,omitempty" enum:"learn,shadow,enforce" jsonschema:"The flow's own mode, when it is not the device's."`

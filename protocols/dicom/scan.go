@@ -162,8 +162,9 @@ type encoding struct {
 	rle       bool // fragments of Pixel Data begin with an RLE header (PS3.5 Annex G)
 }
 
-// encodings lists what is not Explicit VR Little Endian; everything else is, also all
-// encapsulated syntaxes.
+// encodings lists what is not Explicit VR Little Endian; everything else is taken for it, as all
+// encapsulated syntaxes are (PS3.5 §A.4). Those of the standard that hold no such data sets are none
+// that a policy lets through.
 var encodings = map[string]encoding{
 	"1.2.840.10008.1.2":       {implicit: true},
 	"1.2.840.113619.5.2":      {implicit: true}, // private (GE): implicit, pixel data big endian
