@@ -90,3 +90,26 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestLookingForTitlesAllocatesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		in  *places
+		set []byte
+	}{
+		"references":   {&inReferences, references("PACS", 20)},
+		"availability": {&inAvailable, inside(encoding{}, true, "PACS", tagSeriesSequence, tagReferencedSequence)},
+		"a step":       {&inUnified, inside(encoding{}, false, "PACS", tagPerformedSequence, tagOutputSequence, tagRetrievalSequence)},
+	} {
+		var r retitler
+		run := func() {
+			r.reset(quiet{}, protocols.Near)
+			if !r.dataSet(c.set, encoding{implicit: name == "references"}, c.in) || r.found {
+				t.Errorf("%s: read or found wrong", name)
+			}
+		}
+		run()
+		if n := testing.AllocsPerRun(100, run); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}

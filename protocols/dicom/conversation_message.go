@@ -123,7 +123,7 @@ func (t *turn) command() error {
 	t.c.rules.Command(c, v)
 	t.failure(c, v)
 	if !v.Refused() && c.HasDataSet {
-		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), namesTitles(c) && t.c.rules.Renames())
+		m.read.reset(m.ctx.transfer, t.c.rules.Needs(c), titlesOf(c) != nil && t.c.rules.Renames())
 		switch c.Field {
 		case CStoreRQ:
 		case CFindRQ, CMoveRQ, CGetRQ:

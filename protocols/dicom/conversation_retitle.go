@@ -13,22 +13,45 @@ import (
 // the message pass as they came.
 
 const (
-	uidStorageCommitment = "1.2.840.10008.1.20.1"     // Storage Commitment Push Model (PS3.4 §J.3)
-	uidQueryRetrieve     = "1.2.840.10008.5.1.4.1.2." // what the models of Query/Retrieve begin with (PS3.4 §C.6)
+	uidStorageCommitment = "1.2.840.10008.1.20.1"          // Storage Commitment Push Model (PS3.4 §J.3)
+	uidPerformedStep     = "1.2.840.10008.3.1.2.3.3"       // Modality Performed Procedure Step (PS3.4 §F.7)
+	uidStepRetrieve      = "1.2.840.10008.3.1.2.3.4"       // … Retrieve (PS3.4 §F.8)
+	uidAvailability      = "1.2.840.10008.5.1.4.33"        // Instance Availability Notification (PS3.4 §R.3)
+	uidUnifiedStep       = "1.2.840.10008.5.1.4.34.6."     // what the Unified Procedure Step classes begin with (PS3.4 §CC.3)
+	uidQueryRetrieve     = "1.2.840.10008.5.1.4.1.2."      // what the models of Query/Retrieve begin with (PS3.4 §C.6)
+	uidRepositoryQuery   = "1.2.840.10008.5.1.4.1.1.201.6" // which has the Study Root model (PS3.4 §C.6.4)
 	moveDestinationTag   = 0x0600
 	originatorTag        = 0x1030
 )
 
-// namesTitles tells whether the data set of a message may have a Retrieve AE Title: matches of a
-// query, and storage commitment's requests and reports.
-func namesTitles(c *Command) bool {
+// titlesOf says where the data set of a message may have a Retrieve AE Title; nil where it has none:
+// matches of a query, storage commitment's requests and reports, and the attributes of procedure
+// steps and notifications.
+func titlesOf(c *Command) *places {
 	switch c.Field {
 	case CFindRSP:
-		return strings.HasPrefix(c.Abstract, uidQueryRetrieve)
+		if strings.HasPrefix(c.Abstract, uidQueryRetrieve) || c.Abstract == uidRepositoryQuery {
+			return &inReferences
+		}
 	case NActionRQ, NEventRQ:
-		return c.Abstract == uidStorageCommitment
+		if c.Abstract == uidStorageCommitment {
+			return &inReferences
+		}
+		return nil
+	case NCreateRQ, NCreateRSP, NSetRQ, NSetRSP, NGetRSP:
+		switch c.Abstract {
+		case uidPerformedStep, uidStepRetrieve:
+			return &inPerformed
+		case uidAvailability:
+			return &inAvailable
+		}
+	default:
+		return nil
 	}
-	return false
+	if strings.HasPrefix(c.Abstract, uidUnifiedStep) {
+		return &inUnified
+	}
+	return nil
 }
 
 // retitle makes anew what the allowed message under way names by another title than its receiver
@@ -78,7 +101,7 @@ func (t *turn) retitleDataSet(r *retitler) {
 	if e.deflated {
 		set, whole = inflated(held, t.c.cfg.Scan.OrDefault().Inflated)
 	}
-	read := r.dataSet(set, e)
+	read := r.dataSet(set, e, titlesOf(&m.cmd))
 	switch {
 	case r.found && m.read.cut:
 		// The rest names the same by the same title, and is not here to be made anew.

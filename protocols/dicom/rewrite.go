@@ -7,11 +7,44 @@ import (
 	"cordon/protocols"
 )
 
-// The elements with AE titles that a renamed application entity is looked for in.
+// The element that a renamed application entity is looked for in, and the sequences that it stands in.
 const (
 	tagRetrieveAETitle    Tag = 0x00080054
-	tagReferencedSequence Tag = 0x00081199 // Referenced SOP Sequence, of storage commitment (PS3.4 §J.3)
+	tagSeriesSequence     Tag = 0x00081115 // Referenced Series Sequence
+	tagReferencedSequence Tag = 0x00081199 // Referenced SOP Sequence
+	tagPerformedSeries    Tag = 0x00400340 // Performed Series Sequence
+	tagInputSequence      Tag = 0x00404021 // Input Information Sequence
+	tagOutputSequence     Tag = 0x00404033 // Output Information Sequence
+	tagRetrievalSequence  Tag = 0x0040E021 // DICOM Retrieval Sequence
+	tagPerformedSequence  Tag = 0x00741216 // Unified Procedure Step Performed Procedure Sequence
 )
+
+// places are the sequences of a data set or an item whose items may have a Retrieve AE Title, or a
+// sequence with one, in ascending order. The data set itself may have one, too.
+type places struct {
+	tags []Tag
+	in   []*places // of each, what its items have
+}
+
+var (
+	nowhere      places
+	inReferences = places{[]Tag{tagReferencedSequence}, []*places{&nowhere}}                                 // of storage commitment (PS3.4 §J.3)
+	inAvailable  = places{[]Tag{tagSeriesSequence}, []*places{&inReferences}}                                // PS3.4 §R.3.2
+	inPerformed  = places{[]Tag{tagPerformedSeries}, []*places{&nowhere}}                                    // PS3.4 §F.7.2
+	inInstances  = places{[]Tag{tagRetrievalSequence}, []*places{&nowhere}}                                  // PS3.3 §10.3, Table 10-3b
+	inOutput     = places{[]Tag{tagOutputSequence}, []*places{&inInstances}}                                 // PS3.3 §C.30.3
+	inUnified    = places{[]Tag{tagInputSequence, tagPerformedSequence}, []*places{&inInstances, &inOutput}} // PS3.4 §CC.2.5
+)
+
+// of returns what items of a sequence have; nil where none of them is looked at.
+func (p *places) of(seq Tag) *places {
+	for i, tag := range p.tags {
+		if tag == seq {
+			return p.in[i]
+		}
+	}
+	return nil
+}
 
 const (
 	maxTitle    = 16       // bytes of an AE title (PS3.5 §6.2, AE)
@@ -96,29 +129,30 @@ func (r *retitler) commandSet(set []byte, elem uint16) {
 }
 
 // dataSet appends a data set with the values of Retrieve AE Title at its top level and in the items
-// of Referenced SOP Sequence replaced, and the lengths around them to match. It tells whether the
-// data set could be read that far; one that could not is not to be used. Elements ascend, so what
-// follows that sequence is copied unread.
-func (r *retitler) dataSet(set []byte, e encoding) bool {
+// of some sequences replaced, and the lengths around them to match. It tells whether the data set
+// could be read that far; one that could not is not to be used. Elements ascend, so what follows the
+// last of those sequences is copied unread.
+func (r *retitler) dataSet(set []byte, e encoding, in *places) bool {
 	s := setReader{b: set, enc: e}
 	for !s.empty() {
 		el, ok := s.element()
 		if !ok {
 			return false
 		}
-		if el.tag > tagReferencedSequence {
+		if el.tag > in.tags[len(in.tags)-1] {
 			r.out = append(r.out, s.b[el.at:]...)
 			return true
 		}
-		if !r.element(&s, el, true) {
+		if !r.element(&s, el, in) {
 			return false
 		}
 	}
 	return true
 }
 
-// element appends an element whose header was read.
-func (r *retitler) element(s *setReader, el element, top bool) bool {
+// element appends an element whose header was read, of a data set or an item that has titles in some
+// sequences.
+func (r *retitler) element(s *setReader, el element, in *places) bool {
 	switch {
 	case el.tag == tagRetrieveAETitle && el.length != undefinedLength && el.ae:
 		value, ok := s.take(el.length)
@@ -132,8 +166,10 @@ func (r *retitler) element(s *setReader, el element, top bool) bool {
 			return true
 		}
 		return s.setLength(r.out[start:], el, len(r.out)-start-(el.value-el.at))
-	case el.tag == tagReferencedSequence && top && el.sq:
-		return r.sequence(s, el)
+	case el.sq:
+		if items := in.of(el.tag); items != nil {
+			return r.sequence(s, el, items)
+		}
 	}
 	if !s.skip(el, 0) {
 		return false
@@ -143,7 +179,7 @@ func (r *retitler) element(s *setReader, el element, top bool) bool {
 }
 
 // sequence appends a sequence, its items' elements one by one.
-func (r *retitler) sequence(s *setReader, el element) bool {
+func (r *retitler) sequence(s *setReader, el element, items *places) bool {
 	start := len(r.out)
 	r.out = append(r.out, s.b[el.at:el.value]...)
 	inner, ok := s.within(el)
@@ -161,7 +197,7 @@ func (r *retitler) sequence(s *setReader, el element) bool {
 			s.off = inner.off
 			return true
 		}
-		if ok = r.item(&inner, item); ok && item.length != undefinedLength {
+		if ok = r.item(&inner, item, items); ok && item.length != undefinedLength {
 			ok = inner.setLength(r.out[at:], item, len(r.out)-at-(item.value-item.at))
 		}
 	}
@@ -173,7 +209,7 @@ func (r *retitler) sequence(s *setReader, el element) bool {
 }
 
 // item appends the elements of an item, and its delimiter where it has one.
-func (r *retitler) item(s *setReader, item element) bool {
+func (r *retitler) item(s *setReader, item element, in *places) bool {
 	inner, ok := s.within(item)
 	for ok && !inner.empty() {
 		var el element
@@ -185,7 +221,7 @@ func (r *retitler) item(s *setReader, item element) bool {
 			s.off = inner.off
 			return item.length == undefinedLength && el.length == 0
 		}
-		ok = r.element(&inner, el, false)
+		ok = r.element(&inner, el, in)
 	}
 	s.off = inner.off
 	return ok && item.length != undefinedLength

@@ -3,7 +3,9 @@ package dicom
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,10 +48,10 @@ var testEncodings = map[string]encoding{
 }
 
 // retitled runs a data set through the editor.
-func retitled(set []byte, e encoding) (out []byte, found, read bool) {
+func retitled(set []byte, e encoding, in *places) (out []byte, found, read bool) {
 	var r retitler
 	r.reset(&script{titles: renamed}, protocols.Near)
-	read = r.dataSet(set, e)
+	read = r.dataSet(set, e, in)
 	return r.out, r.found, read
 }
 
@@ -101,7 +103,7 @@ func TestRetrieveAETitlesAreReplaced(t *testing.T) {
 			"behind what ends them": {join(before, after, title("PACS")), nil},
 			"nothing":               {[]byte{}, nil},
 		} {
-			out, found, read := retitled(c[0], e)
+			out, found, read := retitled(c[0], e, &inReferences)
 			want := c[1]
 			if want == nil {
 				want = c[0]
@@ -113,7 +115,7 @@ func TestRetrieveAETitlesAreReplaced(t *testing.T) {
 		// What is cut anywhere before its end is either read to a place where an element ends, or not.
 		whole := join(before, title("PACS"), skipped, undefined("PACS", "PACS"), defined("WS1 "))
 		for n := range whole {
-			retitled(whole[:n:n], e)
+			retitled(whole[:n:n], e, &inReferences)
 		}
 	}
 }
@@ -143,7 +145,7 @@ func TestDataSetsThatCannotBeRewritten(t *testing.T) {
 		"sequences without end":         join(title, deep, deep),
 		"values that grow too long":     el(e, tagRetrieveAETitle, "AE", []byte(strings.Repeat(`PACS\`, 12000))),
 	} {
-		if _, _, read := retitled(set, e); read {
+		if _, _, read := retitled(set, e, &inReferences); read {
 			t.Errorf("%s is read", name)
 		}
 	}
@@ -187,24 +189,30 @@ func FuzzRetitle(f *testing.F) {
 		f.Add(join(el(e, 0x00081032, "SQ", nil), el(e, tagItem, "", nil), title, el(e, tagItemDelimiter, "", []byte{}), el(e, tagSequenceDelimiter, "", []byte{}),
 			el(e, tagReferencedSequence, "SQ", nil), el(e, tagItem, "", nil), title, el(e, tagItemDelimiter, "", []byte{}), el(e, tagSequenceDelimiter, "", []byte{})), e.implicit, e.bigEndian)
 	}
+	for _, open := range []bool{false, true} {
+		f.Add(inside(encoding{}, open, "PACS", tagSeriesSequence, tagReferencedSequence), false, false)
+		f.Add(inside(encoding{}, open, "PACS", tagPerformedSequence, tagOutputSequence, tagRetrievalSequence), false, false)
+	}
 	f.Fuzz(func(t *testing.T, set []byte, implicit, bigEndian bool) {
 		e := encoding{implicit: implicit, bigEndian: bigEndian && !implicit}
-		out, found, read := retitled(set, e)
-		switch {
-		case !read:
-			return
-		case !found:
-			if !bytes.Equal(out, set) {
-				t.Fatalf("% x became % x", set, out)
+		for _, in := range []*places{&inReferences, &inAvailable, &inPerformed, &inUnified} {
+			out, found, read := retitled(set, e, in)
+			switch {
+			case !read:
+				continue
+			case !found:
+				if !bytes.Equal(out, set) {
+					t.Fatalf("% x became % x", set, out)
+				}
+				continue
 			}
-			return
-		}
-		if back, whole := inflated(deflated(out), len(out)); !whole || !bytes.Equal(back, out) {
-			t.Fatalf("% x, deflated, inflates to % x (all of it: %v)", out, back, whole)
-		}
-		again, found, read := retitled(out, e)
-		if !read || found || !bytes.Equal(again, out) {
-			t.Fatalf("% x became % x, then % x (found %v, read %v)", set, out, again, found, read)
+			if back, whole := inflated(deflated(out), len(out)); !whole || !bytes.Equal(back, out) {
+				t.Fatalf("% x, deflated, inflates to % x (all of it: %v)", out, back, whole)
+			}
+			again, found, read := retitled(out, e, in)
+			if !read || found || !bytes.Equal(again, out) {
+				t.Fatalf("% x became % x, then % x (found %v, read %v)", set, out, again, found, read)
+			}
 		}
 	})
 }
@@ -357,6 +365,129 @@ func TestTitlesAreReplacedInEveryEncoding(t *testing.T) {
 		}
 	}
 }
+
+// inside is a data set with a Retrieve AE Title in a sequence of a sequence …, each with a second
+// item, of undefined or defined lengths.
+func inside(e encoding, open bool, title string, path ...Tag) []byte {
+	set := join(el(e, tagRetrieveAETitle, "AE", []byte(title)), el(e, 0x00081150, "UI", []byte("1.2.3\x00")))
+	for _, tag := range slices.Backward(path) {
+		if open {
+			set = join(el(e, tag, "SQ", nil), el(e, tagItem, "", nil), set, el(e, tagItemDelimiter, "", []byte{}),
+				el(e, tagItem, "", nil), set, el(e, tagItemDelimiter, "", []byte{}), el(e, tagSequenceDelimiter, "", []byte{}))
+		} else {
+			set = el(e, tag, "SQ", join(el(e, tagItem, "", set), el(e, tagItem, "", set)))
+		}
+	}
+	return join(el(e, 0x00080005, "CS", []byte("ISO_IR 100")), set, el(e, 0x00880130, "SH", []byte("DISK")))
+}
+
+// Titles are replaced where the services have them, and at no other place.
+func TestTitlesAreReplacedInEveryService(t *testing.T) {
+	const (
+		uidWorklist   = "1.2.840.10008.5.1.4.31"
+		uidNotify     = "1.2.840.10008.3.1.2.3.5"
+		uidPush       = "1.2.840.10008.5.1.4.34.6.1"
+		uidWatch      = "1.2.840.10008.5.1.4.34.6.2"
+		uidPull       = "1.2.840.10008.5.1.4.34.6.3"
+		procedureStep = 0x00081111 // Referenced Performed Procedure Step Sequence
+	)
+	input, output := []Tag{tagInputSequence, tagRetrievalSequence}, []Tag{tagPerformedSequence, tagOutputSequence, tagRetrievalSequence}
+	for name, c := range map[string]struct {
+		class string
+		field uint16
+		path  []Tag
+		stays bool
+	}{
+		"a step begins":                       {uidPerformedStep, NCreateRQ, []Tag{tagPerformedSeries}, false},
+		"a step ends":                         {uidPerformedStep, NSetRQ, []Tag{tagPerformedSeries}, false},
+		"a step as the server has it":         {uidPerformedStep, NSetRSP, []Tag{tagPerformedSeries}, false},
+		"a step is read":                      {uidStepRetrieve, NGetRSP, []Tag{tagPerformedSeries}, false},
+		"deeper in a step":                    {uidPerformedStep, NCreateRQ, []Tag{tagPerformedSeries, tagReferencedSequence}, true},
+		"a sequence that steps do not have":   {uidPerformedStep, NCreateRQ, []Tag{tagReferencedSequence}, true},
+		"what a notification has":             {uidNotify, NEventRQ, []Tag{tagPerformedSeries}, true},
+		"objects are available":               {uidAvailability, NCreateRQ, []Tag{tagSeriesSequence, tagReferencedSequence}, false},
+		"a series, which has none":            {uidAvailability, NCreateRQ, []Tag{procedureStep}, true},
+		"a unified step is ordered":           {uidPush, NCreateRQ, input, false},
+		"a unified step is done":              {uidPull, NSetRQ, output, false},
+		"a unified step is read":              {uidWatch, NGetRSP, output, false},
+		"a unified step is found":             {uidPull, CFindRSP, input, false},
+		"a unified step that is reported":     {uidPush, NEventRQ, input, true},
+		"a study that is found":               {uidFind, CFindRSP, nil, false},
+		"a study that is found in a sequence": {uidFind, CFindRSP, []Tag{tagPerformedSeries}, true},
+		"a study of a repository":             {uidRepositoryQuery, CFindRSP, nil, false},
+		"a worklist":                          {uidWorklist, CFindRSP, nil, true},
+		"objects to commit":                   {uidStorageCommitment, NActionRQ, []Tag{tagReferencedSequence}, false},
+	} {
+		for _, syntax := range []string{uidImplicit, uidExplicit, uidBigEndian, uidDeflated} {
+			for _, open := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, open %v", name, dict.Name(syntax), open), func(t *testing.T) {
+					const ctx = 1
+					e, user := encodingOf(syntax), testUser(testMaxLength(16384))
+					chunks := []protocols.Chunk{near(testRQ(testApplication(), testContextRQ(ctx, c.class, syntax), user)),
+						far(testAC(testApplication(), testContextAC(ctx, 0, syntax), user))}
+					m := Command{Field: c.field, MessageID: 1, SOPClass: []byte(c.class), SOPInstance: []byte(testInstance)}
+					from := protocols.Near
+					switch c.field {
+					case NActionRQ:
+						m.TypeID = 1
+					case NEventRQ:
+						m.TypeID, from = 1, protocols.Far
+					case CFindRSP, NGetRSP, NSetRSP:
+						rq := m
+						rq.Field &^= responseBit
+						if from = protocols.Far; c.field == CFindRSP {
+							m.Status, m.SOPInstance, rq.SOPInstance = StatusPending, nil, nil
+						}
+						if c.field == NGetRSP {
+							chunks = append(chunks, near(pdu(cmdPDV(ctx, &rq))))
+						} else {
+							chunks = append(chunks, near(withData(ctx, &rq, inside(encoding{}, false, "CT3 "))))
+						}
+					}
+					sent := func(title string) ([]byte, protocols.Played) {
+						set := inside(e, open, title, c.path...)
+						if e.deflated {
+							set = deflate(set)
+						}
+						b := AppendFragments(nil, ctx, true, AppendCommand(nil, withSet(m)), 0)
+						b = AppendFragments(b, ctx, false, set, 60)
+						return b, playEveryWay(t, Config{}, withTitles, append(slices.Clone(chunks), protocols.Chunk{From: from, Bytes: b})...)
+					}
+					last := func(p protocols.Played) (string, []byte) {
+						if p.Err != nil {
+							t.Fatal(p.Err)
+						}
+						all := messages(t, p.Toward[from.Other()])
+						return verdicts(p)[len(p.Verdicts)-1], all[len(all)-1].set
+					}
+					titles := []string{"CT3 "}
+					if c.stays {
+						titles = append(titles, "PACS")
+					}
+					for _, title := range titles {
+						b, p := sent(title)
+						if v, _ := last(p); !strings.HasSuffix(v, " allow") || !bytes.HasSuffix(p.Toward[from.Other()], b) {
+							t.Errorf("%s: %s, and not as it came", title, v)
+						}
+					}
+					if c.stays {
+						return
+					}
+					_, p := sent("PACS")
+					v, got := last(p)
+					if e.deflated {
+						got, _ = inflated(got, 4000)
+					}
+					if want := inside(e, open, "ARCHIVE2", c.path...); !strings.HasSuffix(v, " rewrite policy.rewrite") || !bytes.Equal(got, want) {
+						t.Errorf("%s\n% x\nwant\n% x", v, got, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+func withSet(c Command) *Command { c.HasDataSet = true; return &c }
 
 // What a deflated data set holds beyond what may be inflated, or what cannot be inflated, is not
 // looked at: it passes as it came, where no rule wants it sound.
