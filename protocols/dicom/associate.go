@@ -239,23 +239,21 @@ func (a *AssociateAC) parseContext(it *Item) error {
 	}
 	r := it.within(contextFixed)
 	for sub := (Item{}); r.next(&sub); {
-		if cr.Result != Acceptance { // not significant, not tested
-			if len(sub.Value) > maxUID {
-				return sub.fault(section, "sub-item %02XH of %d bytes; a UID has at most %d", uint8(sub.Type), len(sub.Value), maxUID)
-			}
-			continue
-		}
-		switch wrong := checkUID(sub.Value); {
+		switch {
+		case cr.Result == Acceptance && sub.Type == ItemTransferSyntax && len(TrimUID(sub.Value)) == 0:
+			return sub.fault(section, "an empty transfer syntax in an accepted presentation context; it names one")
+		case (cr.Result != Acceptance || sub.Type == ItemTransferSyntax) && len(sub.Value) > maxUID:
+			return sub.fault(section, "sub-item %02XH of %d bytes; a UID has at most %d", uint8(sub.Type), len(sub.Value), maxUID)
+		case cr.Result != Acceptance:
+			// Not significant, not tested.
 		case sub.Type != ItemTransferSyntax && sub.Type.known():
 			return sub.fault(section, "sub-item %02XH, which an answered presentation context does not have", uint8(sub.Type))
 		case sub.Type != ItemTransferSyntax:
 			// Skipped.
-		case wrong != "":
-			return sub.fault(section, "sub-item %02XH: %s", uint8(sub.Type), wrong)
 		case cr.Transfer != nil:
 			return sub.fault(section, "a second transfer syntax in one accepted presentation context; there is one")
 		default:
-			cr.Transfer = TrimUID(sub.Value)
+			cr.Transfer = TrimUID(sub.Value) // of what form it is counts for nothing: it must be one that was offered
 		}
 	}
 	if err := r.trailing(section); err != nil {

@@ -56,7 +56,11 @@ func FuzzAssociateRQ(f *testing.F) {
 		}
 		all := [][]byte{testApplication()}
 		for _, pc := range server.Contexts {
-			all = append(all, testContextAC(pc.ID, 0, string(pc.Transfer[0])))
+			result := Acceptance
+			if len(pc.Transfer[0]) == 0 {
+				result = TransferSyntaxesNotSupported // nobody accepts one without a name
+			}
+			all = append(all, testContextAC(pc.ID, byte(result), string(pc.Transfer[0])))
 		}
 		for _, answer := range [][]byte{testAC(append(all, testUser())...), testAC(testUser(), testApplication())} {
 			ac := mustParseAC(t, answer)
