@@ -92,8 +92,8 @@ const (
 
 // Identifier says after Reset that the data set is the identifier of a query or retrieve request:
 // its keys become facts (DataSet.Query.Keys). A key has one place and one reading: sequences have
-// one item (PS3.4 §C.2.2.2.6), tags ascend in it too, VRs are the dictionary's, and no NUL comes
-// before other characters.
+// one item (PS3.4 §C.2.2.2.6), tags ascend in it too, VRs are the dictionary's, values have the
+// characters of their VR, and no NUL comes before others.
 func (s *Scanner) Identifier() { s.walk.content = anIdentifier }
 
 // FormOnly says after Reset that the data set is neither an object nor an identifier: its form is

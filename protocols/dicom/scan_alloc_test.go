@@ -17,6 +17,7 @@ func TestScanAllocatesNothing(t *testing.T) {
 		"big endian":   {uidBigEndian, Whole, picture(encoding{bigEndian: true}, "IS").native(), false},
 		"encapsulated": {uidRLE, Whole, picture(encoding{}, "IS").fragments("abcd", rleFragment(2, 64, 66)), false},
 		"identifier":   {uidImplicit, Whole, worklistQuery(), true},
+		"Kanji":        {uidExplicit, Whole, patients("ISO 2022 IR 13\\ISO 2022 IR 87", "\x1B$B;3ED\x1B(J*"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s Scanner

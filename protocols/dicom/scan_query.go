@@ -1,10 +1,6 @@
 package dicom
 
-import (
-	"bytes"
-
-	"cordon/protocols/dicom/dict"
-)
+import "cordon/protocols/dicom/dict"
 
 // maxKeys is how many keys an identifier may have. Those of the field have below 100.
 const maxKeys = 1024
@@ -53,34 +49,45 @@ func noKey(tag Tag) bool {
 	return tag&0xFFFF == 0
 }
 
+// matched ends a key and tells whether its value may be asked.
+func (w *walker) matched() bool {
+	m, k := &w.match, &w.facts.Query.Keys[w.key]
+	k.Match, w.key = m.result(), -1
+	switch {
+	case m.cut:
+		w.fail("§6.2", "key %s has a NUL before other characters: for readers that end there it has another value", k.Tag)
+	case m.foreign:
+		w.fail("§6.2", "key %s has a character that a %s has not: for readers that drop it, it has another value", k.Tag, m.vr)
+	}
+	return !m.cut && !m.foreign
+}
+
 // matcher looks at the value of a key as it comes by and says how the key matches. Where servers
-// differ it takes the wider reading: wildcards count also in VRs for which the standard has none.
+// differ it takes the wider reading: wildcards count also in VRs for which the standard has none,
+// and inside what is no character.
 type matcher struct {
-	vr    dict.VR
-	size  int  // bytes of one value, of binary VRs
-	bytes int  // so far
-	some  bool // there is more than padding and separators
-	other bool // some value has characters other than wildcards
-	wild  bool // some value has wildcards
-	all   bool // some value has nothing else
-	split int  // separators between values
-	nul   bool // a NUL has come
-	cut   bool // and other characters after it
+	vr      dict.VR
+	size    int  // bytes of one value, of binary VRs
+	bytes   int  // so far
+	some    bool // there is more than padding and separators
+	other   bool // some value has characters other than wildcards
+	wild    bool // some value has wildcards
+	all     bool // some value has nothing else
+	split   int  // separators between values
+	nul     bool // a NUL has come
+	cut     bool // and other characters after it
+	foreign bool // a character has come that the VR has not
 
 	valueWild, valueOther bool // the value under way has wildcards; has other characters
 
 	hyphens int // of dates and times
-	before  int // characters before the last hyphen
+	before  int // digits before the last hyphen
 	after   int // digits after it
 	offset  int // which they are
 
-	// Characters of more than one byte, as Specific Character Set announces them, may look like
-	// wildcards and separators.
-	escapes bool // ISO 2022: escape sequences say what follows
-	pairs   bool // GB18030, GBK: a byte from 81H on begins a character
-	escape  uint8
-	wide    bool // inside a G0 set of two bytes to the character
-	trail   bool // the next byte ends a character
+	own  *repertory // which characters the VR has; nil: Specific Character Set says
+	text text
+	half bool // the character under way has a byte that would be no wildcard
 }
 
 // sizes of one value of the binary VRs. Others of no text (OB, UN and the like) count as one.
@@ -88,16 +95,40 @@ var sizes = map[dict.VR]int{dict.AT: 4, dict.FD: 8, dict.FL: 4, dict.SL: 4, dict
 
 var (
 	times = dict.Set(dict.DA, dict.DT, dict.TM)
-	// localized are the texts that Specific Character Set is about (PS3.5 §6.1.2.2).
-	localized = dict.Set(dict.LO, dict.LT, dict.PN, dict.SH, dict.ST, dict.UC, dict.UT)
 	// oneValue are the texts in which a backslash is a character.
 	oneValue = dict.Set(dict.LT, dict.ST, dict.UR, dict.UT)
 )
 
+// repertory has the characters above a space that a VR may have (PS3.5 §6.2).
+type repertory ['~' + 1]bool
+
+func has(characters string) *repertory {
+	r := new(repertory)
+	for _, c := range characters + `*?\` {
+		r[c] = true
+	}
+	return r
+}
+
+// repertories are those of the VRs that Specific Character Set is not about. Codes and titles in
+// lower case exist.
+var repertories = func() [dict.UV + 1]*repertory {
+	var ascii string
+	for c := '!'; c <= '~'; c++ {
+		ascii += string(c)
+	}
+	code, time := has(ascii), has("0123456789.:+-")
+	return [...]*repertory{
+		dict.AE: code, dict.CS: code, dict.UR: code,
+		dict.AS: has("0123456789DWMY"), dict.UI: has("0123456789."), dict.IS: has("0123456789+-"), dict.DS: has("0123456789+-.Ee"),
+		dict.DA: time, dict.DT: time, dict.TM: time, dict.UV: nil,
+	}
+}()
+
 func (m *matcher) begin(vr dict.VR, characterSet []byte) {
-	*m = matcher{vr: vr, size: sizes[vr]}
-	if localized.Has(vr) {
-		m.escapes, m.pairs = bytes.Contains(characterSet, []byte("2022")), bytes.Contains(characterSet, []byte("GB"))
+	*m = matcher{vr: vr, size: sizes[vr], own: repertories[vr]}
+	if m.own == nil {
+		m.text.begin(characterSet)
 	}
 }
 
@@ -108,22 +139,49 @@ func (m *matcher) look(b []byte) {
 		return
 	}
 	for _, c := range b {
-		if m.cut = m.cut || m.nul && c != ' ' && c != 0; c == 0 {
+		m.cut = m.cut || m.nul && c != ' ' && c != 0
+		switch {
+		case c == 0:
 			m.nul = m.vr != dict.UN // which may be of numbers
-		} else if m.whole(c) {
+		case m.own == nil:
+			m.part(c)
+		case blank(c) || int(c) < len(m.own) && m.own[c]:
 			m.character(c)
-		} else {
-			m.some, m.valueOther = true, true
+		default:
+			m.foreign = true
 		}
 	}
+}
+
+// blank tells what servers trim. Here they trim tabs and line ends, too.
+func blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// wildcard tells what stands for other characters.
+func wildcard(c byte) bool { return c == '*' || c == '?' }
+
+// part takes a byte of a text that may have characters of more than one. To a server that does not
+// know the set each is one of ASCII, so what has wildcards only is no more than that.
+func (m *matcher) part(c byte) {
+	is := m.text.next(c)
+	more := is == within || is == last
+	switch {
+	case is == itself, wildcard(c), c == '\\' && !more && !oneValue.Has(m.vr):
+		m.character(c)
+	case more:
+		m.some, m.half = true, m.half || c != '\\'
+	}
+	m.valueOther = m.valueOther || m.half && is == last
+	m.half = m.half && is == within
 }
 
 // character takes one that stands for itself.
 func (m *matcher) character(c byte) {
 	switch {
-	case c <= ' ': // servers trim tabs and line ends, too
-	case c == '*' || c == '?' || c == '%': // the last is one of SQL
+	case c <= ' ':
+	case wildcard(c), c == '%': // which is one of SQL
 		m.some, m.valueWild = true, true
+	case c == '_': // another, beside the standard's; by itself it is a part of names
+		m.some = true
 	case c == '\\' && !oneValue.Has(m.vr):
 		m.split++
 		m.valueEnds()
@@ -132,6 +190,8 @@ func (m *matcher) character(c byte) {
 	case c == '-' && times.Has(m.vr):
 		m.some = true
 		m.hyphens, m.before, m.after, m.offset = m.hyphens+1, m.before+m.after, 0, 0
+	case times.Has(m.vr) && (c < '0' || '9' < c): // they only part digits
+		m.some = true
 	default:
 		m.some, m.valueOther = true, true
 		if m.after++; m.after <= 4 && '0' <= c && c <= '9' {
@@ -144,7 +204,7 @@ func (m *matcher) valueEnds() {
 	m.wild = m.wild || m.valueWild
 	m.other = m.other || m.valueOther
 	m.all = m.all || m.valueWild && !m.valueOther
-	m.valueWild, m.valueOther = false, false
+	m.valueWild, m.valueOther, m.half = false, false, false
 }
 
 // maxWest is the farthest west of UTC that a DT may say, as the number after its hyphen.
@@ -174,60 +234,4 @@ func (m *matcher) result() Match {
 		return List
 	}
 	return Single
-}
-
-// States of an escape sequence (PS3.5 §6.1.2.5): ESC $ B and ESC $ ( D begin a set of two bytes to
-// the character in G0, ESC ( B one of one byte. Sets in G1 have high bytes and disturb nobody.
-const (
-	noEscape  uint8 = iota
-	escaped         // after ESC
-	multiByte       // after ESC $
-	narrowSet       // the next byte names a set of one byte in G0
-	wideSet         // … of two
-	otherSet        // … a set in G1
-)
-
-// whole tells whether a byte is a character by itself.
-func (m *matcher) whole(c byte) bool {
-	if m.trail {
-		m.trail = false
-		return false
-	}
-	if m.pairs && c >= 0x81 {
-		m.trail = true
-		return false
-	}
-	if !m.escapes {
-		return true
-	}
-	switch m.escape {
-	case noEscape:
-		if c == 0x1B {
-			m.escape = escaped
-			return false
-		}
-		return !m.wide
-	case escaped:
-		switch m.escape = otherSet; c {
-		case '$':
-			m.escape = multiByte
-		case '(':
-			m.escape = narrowSet
-		}
-	case multiByte:
-		switch c {
-		case '(':
-			m.escape = wideSet
-		case ')':
-			m.escape = otherSet
-		default:
-			m.escape, m.wide = noEscape, true
-		}
-	default:
-		if m.escape != otherSet {
-			m.wide = m.escape == wideSet
-		}
-		m.escape = noEscape
-	}
-	return false
 }

@@ -168,16 +168,18 @@ func TestHowAKeyMatches(t *testing.T) {
 	}
 	for want, keys := range map[Match][]key{
 		Universal: {{"PN", "", ""}, {"LO", "  ", ""}, {"LO", "\t\r\n", ""}, {"UI", "\x00 ", ""}, {"UI", "\x00\x00", ""}, {"US", "", ""}, {"UN", "", ""}, {"CS", `\`, ""}, {"DA", " ", ""}},
-		Everything: {{"PN", "*", ""}, {"PN", "**", ""}, {"LO", "* ", ""}, {"PN", "*^*", ""}, {"PN", "^^^^", ""}, {"SH", "?*?", ""}, {"CS", `CT\*`, ""}, {"CS", `*\MR`, ""}, {"LO", "%", ""}, {"SH", "%*", ""}, {"UI", "\x81\\*", "GB18030"},
-			{"DA", "-", ""}, {"TM", "-", ""}, {"DA", "*", ""}, {"UI", "*", ""}, {"IS", "*", ""}, {"UN", "* ", ""}, {"LO", "*", "GB18030"}, {"PN", "*", `\ISO 2022 IR 87`},
+		Everything: {{"PN", "*", ""}, {"PN", "**", ""}, {"LO", "* ", ""}, {"PN", "*^*", ""}, {"PN", "^^^^", ""}, {"SH", "?*?", ""}, {"CS", `CT\*`, ""}, {"CS", `*\MR`, ""}, {"LO", "%", ""}, {"SH", "%*", ""}, {"LO", "_*", ""}, {"LO", "_", ""}, {"SH", "\x81\\\\*", "GB18030"}, {"PN", "\xC9*", "GBK"},
+			{"DA", "-", ""}, {"TM", "-", ""}, {"DA", "*", ""}, {"DA", ".-", ""}, {"TM", "-:", ""}, {"TM", "+-", ""}, {"UI", "*", ""}, {"IS", "*", ""}, {"UN", "* ", ""}, {"LO", "*", "GB18030"}, {"PN", "*", `\ISO 2022 IR 87`},
 			{"PN", "\x1B$B;3ED\x1B(B\\*", `\ISO 2022 IR 87`}},
 		Wildcard: {{"PN", "DOE*", ""}, {"PN", "*^JANE", ""}, {"LO", "A?", ""}, {"CS", `C?\MR`, ""}, {"UI", "1.2.*", ""}, {"DA", "202601*", ""}, {"LT", `a\*`, ""},
-			{"PN", "\x1B$B;3ED\x1B(B*", `\ISO 2022 IR 87`}, {"PN", "\xC9\xBD*", "GB18030"}, {"PN", "\x1B$B;*", ""}},
+			{"PN", "\x1B$B;3ED\x1B(B*", `\ISO 2022 IR 87`}, {"PN", "\xC9\xBD*", "GB18030"}, {"PN", "\x1B$B;*", ""},
+			{"PN", "\x1B$B;3*?\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$B0?", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D0*?\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\xC9\x5C\x81\x30\x81\x2A", "GB18030"}, {"LO", "P_*", ""}},
 		Range: {{"DA", "20260101-20260131", ""}, {"DA", "-20260131", ""}, {"DA", "20260101-", ""}, {"TM", "08-0900", ""}, {"DT", "2020-2021", ""}, {"DT", "20200101-0500-20200102-0500", ""}, {"DT", "-0500", ""}, {"DT", "20200101-0500-", ""}},
 		List:  {{"UI", `1.2\1.3`, ""}, {"CS", `CT\MR`, ""}, {"US", "\x01\x00\x02\x00", ""}, {"AT", "12345678", ""}, {"FD", "1234567812345678", ""}, {"DA", `20260101\20260102`, ""}},
 		Single: {{"PN", "DOE^JANE", ""}, {"UI", "1.2\x00", ""}, {"US", "\x2A\x00", ""}, {"AT", "****", ""}, {"FD", "********", ""}, {"OB", "****", ""}, {"DA", "20260101", ""}, {"SH", "A-B", ""}, {"LO", "-", ""},
 			{"DT", "20200101120000-0500", ""}, {"DT", "20200101120000+0500", ""}, {"LT", `a\b`, ""}, {"UR", "http://x/a-b", ""},
-			{"PN", "\x1B$B;3*?\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D*?\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE", `\ISO 2022 IR 149`}, {"PN", "\xC9\x5C\x81\x30\x81\x2A", "GB18030"}, {"PN", "\xC9*", "GBK"}},
+			{"LO", "P_1", ""}, {"CS", "ct_1", ""}, {"IS", "-12", ""}, {"DS", "1.5E+3", ""}, {"AS", "018M", ""},
+			{"PN", "\x1B$B;3\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D0!\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE", `\ISO 2022 IR 149`}, {"PN", "\xC9\x5C", "GB18030"}},
 	} {
 		for _, k := range keys {
 			d := new(dataSet).put(0x00080005, "CS", k.set).put(0x00091001, k.vr, k.value)
@@ -185,6 +187,120 @@ func TestHowAKeyMatches(t *testing.T) {
 			if data.Fault != nil || len(q.Keys) != 1 || q.Keys[0].Match != want {
 				t.Errorf("%s %q in %q: %v %v, want %d", k.vr, k.value, k.set, q.Keys, data.Fault, want)
 			}
+		}
+	}
+}
+
+// patients asks for studies by Patient ID in a character set.
+func patients(set, id string) []byte {
+	return new(dataSet).put(0x00080005, "CS", set).put(0x00080052, "CS", "STUDY ").put(0x00100020, "LO", id).b
+}
+
+// Decoders drop what is no character, so it leaves nothing out. Orthanc lists every patient for each
+// of these, where it is not said otherwise.
+func TestWhatDecodersDropDoesNotNarrow(t *testing.T) {
+	for set, ids := range map[string][]string{
+		"ISO_IR 192": {"\xFF*", "*\xFF", "\xFF\xFF", "\xC0\xAA", "\xED\xA0\x80*", "\xF4\x90\x80\x80*", "\xE2A*", "\xE2\x82A*", "\xF0\x9F\x98A*", "\xE2\xC3\xA4*", "\xF0\xE5\xB1\xB1*",
+			// Blanks, and what is seen by nobody: some servers may trim or fold it.
+			"\u00A0*", "*\u3000", "\u200B*", "\uFEFF*", "\u00AD*", "\u0301*", "\u2028", "\uFF0A", "\uFF1F*"},
+		"ISO_IR 6":                          {"\xFF*", "\xFF\xFF", "\x7F*", "\x01*", "\x80?*"},
+		"":                                  {"\xFF*", "\x7F*"}, // Orthanc takes it for Latin 1, unless it is told of another set
+		"ISO_IR 100":                        {"\x85*", "\xA0*", "\x7F*"},
+		"ISO_IR 203":                        {"\xC4*"}, // that Orthanc does not know
+		"ISO_IR 999":                        {"\xC4*"},
+		"ISO 2022 IR 192":                   {"\xE5\xB1\xB1*"},
+		"ISO_IR 109":                        {"\xA5*", "\xF0*"},
+		"ISO_IR 126":                        {"\xAE*", "\xD2*"},
+		"ISO_IR 127":                        {"\xC0*", "\xFF*"},
+		"ISO_IR 138":                        {"\xC4*", "\xFB*"},
+		"ISO_IR 166":                        {"\xDB*", "\xFC\xFF", "\x80*"},
+		"ISO_IR 13":                         {"\x81*", "\xE0*", "\xFC\xFC*"},
+		"GB18030":                           {"\xFF*", "\x81*", "\xB0*\xA1", "\x80\x81*", "\xA1\xA1*", "\xA3\xAA*", "\x81\x30\x84\x32*"},
+		"GBK":                               {"\xFF*", "\x81*", "\x81\x7F*"},
+		"\\ISO 2022 IR 58":                  {"\xAA\xA1*", "\xD7\xFA*", "\xA1*"},
+		"\\ISO 2022 IR 149":                 {"\xC9A*", "\xC9\xB0\xA1*", "\xA8\xB0\xA1*", "\xA2\xE8\xB0*", "\x1B(B*", "\x1B-A\xC4*", "\x1B$A*", "\x1B#3*", "\x1B$B**\x1B(B", "\x1B$B??\x1B(B", "\xC9\x1B$)CA*", "\x0E*"},
+		"\\ISO 2022 IR 87":                  {"\x1B(B*", "\x1B(B", "\x1B*", "\x1B", "\x1B(\x83.x*", "\x1B$\x83B)!*", "\x1B$*", "\x1B$B*", "\x1B$(D*", "\x1B$B**\x1B(B", "\x1B$B)!\x1B(B*", "\x1B$B)0)0\x1B(B*", "\x1B$Bt'\x1B(B*", "*\x1B", "\xC4*"},
+		"\\ISO 2022 IR 159":                 {"\x1B(B*", "\x1B$(D*", "\x1B$(Dn!\x1B(B*"},
+		"ISO 2022 IR 13\\ISO 2022 IR 87":    {"\x1B(J*", "\x1B$B**\x1B(J", "\x1B$B??\x1B(J"},
+		"ISO 2022 IR 6\\ISO 2022 IR 149":    {"\x1B$)C\xB0\xA1*"}, // for it the first set counts
+		"\\ISO 2022 IR 87\\ISO 2022 IR 149": {"\xB0\xA1*"},
+		"ISO_IR 192\\ISO_IR 100":            {"\xFF*", "\xE5[*"},
+	} {
+		for _, id := range ids {
+			q, data := scanIdentifier(t, uidExplicit, patients(set, id))
+			if data.Fault != nil || q.Keys[0].Match > Everything {
+				t.Errorf("%q in %q: %v %v", id, set, q.Keys, data.Fault)
+			}
+		}
+	}
+}
+
+func TestWhatEveryDecoderKeepsNarrows(t *testing.T) {
+	for set, ids := range map[string][]string{
+		"ISO_IR 192":                        {"山田*", "Ä*", "Ł*", "Ж*", "ي*", "ש*", "ก*", "가*", "힣*", "ế*", "ｱ*", "Ａ*", "𠀀*", "\xFFAB*"},
+		"ISO_IR 6":                          {"A\xFF*", "\xFFAB*", "[*", "=*", "\x1B(BA*"},
+		"":                                  {"M\xDCLLER*", "\xDCBER*"},
+		"ISO_IR 100":                        {"\xC4*", "\x85A*"},
+		"ISO 2022 IR 100":                   {"\xC4*"},
+		"ISO_IR 101":                        {"\xA3*"},
+		"ISO_IR 144":                        {"\xBB*"},
+		"ISO_IR 126":                        {"\xC1*"},
+		"ISO_IR 127":                        {"\xC7*"},
+		"ISO_IR 138":                        {"\xE0*"},
+		"ISO_IR 166":                        {"\xA1*", "\xDBA*"},
+		"ISO_IR 13":                         {"\xD4*"},
+		"GB18030":                           {"\xCD\xF5*", "\x81\x40*", "\x95\x32\x82\x36*", "\x82\x30\x81\x30*", "\xB0\x5C*"},
+		"GBK":                               {"\xCD\xF5*", "\x81\x40*"},
+		"\\ISO 2022 IR 58":                  {"\x1B$)A\xCD\xF5*"},
+		"\\ISO 2022 IR 149":                 {"\x1B$)C\xB1\xE8*", "\xB1\xE8*"},
+		"\\ISO 2022 IR 87":                  {"\x1B$B;3ED\x1B(B*", "\x1B$B%d%^\x1B(B*", "\x1B$B$d", "\x1B$@;3*"},
+		"\\ISO 2022 IR 159":                 {"\x1B$(D0!\x1B(B*"},
+		"ISO 2022 IR 13\\ISO 2022 IR 87":    {"\xD4\xCF\xC0\xDE*", "\x1B$B;3ED\x1B(J*"},
+		"\\ISO 2022 IR 87\\ISO 2022 IR 159": {"\x1B$B;3\x1B$(D0!\x1B(B*"},
+		"\\ISO 2022 IR 149\\ISO 2022 IR 87": {"\xB1\xE8*"},
+	} {
+		for _, id := range ids {
+			q, data := scanIdentifier(t, uidExplicit, patients(set, id))
+			if data.Fault != nil || q.Keys[0].Match < Wildcard {
+				t.Errorf("%q in %q: %v %v", id, set, q.Keys, data.Fault)
+			}
+		}
+	}
+}
+
+// A VR that Specific Character Set is not about has characters of its own (PS3.5 §6.2).
+func TestKeysHaveTheCharactersOfTheirVR(t *testing.T) {
+	for vr, values := range map[string][]string{
+		"UI": {"\xFF\xFF", "\xFF*", "1.2\x7F", "1.2a", "\x1B(B", "\x0E", "1.2-3"},
+		"DA": {"\xFF-", "-a", "x-y", "\x7F20260101", "2026010%"},
+		"TM": {"\x7F-", "_-"},
+		"DT": {"-\xB2"},
+		"CS": {"\x1B(B*", "C\xD4", "\x7F*"},
+		"AE": {"\x80*"},
+		"AS": {"old"},
+		"IS": {"\xB2", "1.0"},
+		"DS": {"one"},
+		"UR": {"http://\xC4"},
+	} {
+		for _, v := range values {
+			d := new(dataSet).put(0x00080005, "CS", `\ISO 2022 IR 149`).put(0x00091001, vr, v)
+			if _, data := scanIdentifier(t, uidExplicit, d.b); data.Fault == nil || !strings.Contains(data.Fault.Detail, "a character that a") {
+				t.Errorf("%s %q: %v", vr, v, data.Fault)
+			}
+		}
+	}
+}
+
+// A character has one bit for each shape of it.
+func TestShapesFitTheirBits(t *testing.T) {
+	for term, r := range repertoires {
+		if len(r.shapes) > 32 {
+			t.Errorf("%s: %d", term, len(r.shapes))
+		}
+	}
+	for name, shapes := range wideSets {
+		if len(shapes) > 32 {
+			t.Errorf("%c: %d", name, len(shapes))
 		}
 	}
 }

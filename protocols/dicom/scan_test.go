@@ -355,6 +355,9 @@ func FuzzScanner(f *testing.F) {
 	f.Add(deflate(object(encoding{})), uint8(3), uint8(5))
 	f.Add(picture(encoding{}, "").fragments("abcd", rleFragment(2, 64, 66)), uint8(4), uint8(7))
 	f.Add(worklistQuery(), uint8(1|8), uint8(2))
+	for set, id := range map[string]string{"ISO_IR 192": "山\xE5A*", "GB18030": "\x81\x30\x84\x32\xB0*", "\\ISO 2022 IR 87": "\x1B$B;3)!\x1B(B*"} {
+		f.Add(patients(set, id), uint8(8|2<<4), uint8(0))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, how, cut uint8) {
 		transfer := []string{uidExplicit, uidImplicit, uidBigEndian, uidDeflated, uidRLE}[how%8%5]
 		scan := func(n int) *DataSet {

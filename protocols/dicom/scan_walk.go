@@ -131,12 +131,8 @@ func (w *walker) valueEnds() {
 	if w.kept != nil {
 		w.put()
 	}
-	if w.key >= 0 {
-		k := &w.facts.Query.Keys[w.key]
-		if k.Match, w.key = w.match.result(), -1; w.match.cut {
-			w.fail("§6.2", "key %s has a NUL before other characters: for readers that end there it has another value", k.Tag)
-			return
-		}
+	if w.key >= 0 && !w.matched() {
+		return
 	}
 	if w.skip, w.rest = w.rest, 0; w.skip == 0 {
 		w.leaveAll()
