@@ -22,7 +22,7 @@ type dicomRules struct {
 
 	lettered    bool // UIDs with letters in them pass
 	anyGeometry bool // images pass whose Pixel Data does not fit what they say of it
-	// anyRemainder says that data sets pass that are malformed where no rule reads them: objects
+	// anyRemainder says that what is malformed passes where no rule reads it: objects
 	// behind what was read of them when they were let through, answers, what is no identifier.
 	anyRemainder bool
 	anyRole      bool // requests pass of a role that was not negotiated
@@ -57,7 +57,7 @@ func (r *dicomRules) tolerates(code reason.Code) bool {
 	switch code {
 	case reason.DICOMRole:
 		return r.anyRole
-	case reason.DICOMDataSet:
+	case reason.DICOMDataSet, reason.DICOMCommandRemainder:
 		return r.anyRemainder
 	}
 	return false

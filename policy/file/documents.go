@@ -202,7 +202,7 @@ type Tolerate struct {
 	SegmentEnds Bool `json:"segment_ends,omitempty" jsonschema:"Segments that end with LF, or CR and LF."`
 	LetteredUID Bool `json:"lettered_uids,omitempty" jsonschema:"DICOM UIDs whose components have letters, as some old systems make them."`
 	Geometry    Bool `json:"geometry,omitempty" jsonschema:"DICOM images whose Pixel Data does not fit what they say of it."`
-	Remainder   Bool `json:"remainder,omitempty" jsonschema:"DICOM data sets that are malformed where no rule reads them: the rest of objects, answers to queries."`
+	Remainder   Bool `json:"remainder,omitempty" jsonschema:"What is malformed in DICOM where no rule reads it: the rest of objects, answers to queries, what follows the command set of an answer."`
 	Roles       Bool `json:"roles,omitempty" jsonschema:"DICOM requests of a role that was not negotiated, such as a storage commitment's report of a server that proposes no SCP role."`
 
 	At Pos `json:"-"`

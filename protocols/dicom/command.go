@@ -19,7 +19,8 @@ const MaxCommandSet = 64 << 10
 // command came from (From, ContextID, Abstract, Transfer). Slices alias set.
 //
 // Elements of group 0000 that c has no fact for are tolerated by their length: PS3.7 Annex E
-// lists many that only some services use, and retired ones still occur.
+// lists many that only some services use, and retired ones still occur. Elements of other groups
+// behind it have no place there; that a response has some is a fact.
 func (c *Command) Parse(set []byte) error {
 	*c = Command{From: c.From, ContextID: c.ContextID, Abstract: c.Abstract, Transfer: c.Transfer}
 	if len(set) > MaxCommandSet {
@@ -34,21 +35,25 @@ func (c *Command) Parse(set []byte) error {
 			return err
 		}
 	}
-	return r.finish(c)
+	if err := r.finish(c); err != nil || r.behind.Empty() {
+		return err
+	}
+	return r.remainder(c)
 }
 
 // commandReader is the state of one Parse.
 type commandReader struct {
-	rest wire.Cursor
-	size int
-	last uint16 // element number of the element read last
-	have elements
+	rest   wire.Cursor
+	behind wire.Cursor // what the group length does not count
+	size   int
+	last   uint16 // element number of the element read last
+	have   elements
 
 	class, instance     [2][]byte // affected, requested
 	id, responded, kind uint16
 }
 
-func (r *commandReader) at() int { return r.size - len(r.rest) }
+func (r *commandReader) at() int { return r.size - len(r.behind) - len(r.rest) }
 
 // groupLength reads (0000,0000), which counts the bytes that follow it.
 func (r *commandReader) groupLength() error {
@@ -60,9 +65,32 @@ func (r *commandReader) groupLength() error {
 	if group != 0 || elem != 0 || length != 4 {
 		return badCommand(0, "§6.3.1", "starts with (%04X,%04X) of %d bytes, not with the group length (0000,0000) of 4", group, elem, length)
 	}
-	if uint64(count) != uint64(len(r.rest)) {
+	if uint64(count) > uint64(len(r.rest)) {
 		return badCommand(8, "§6.3.1", "group length (0000,0000) says %d bytes, %d follow", count, len(r.rest))
 	}
+	r.rest, r.behind = r.rest[:count], r.rest[count:]
+	return nil
+}
+
+// remainder reads what follows the command set. Servers have been seen to send Failed SOP Instance UID
+// List (0008,0058) there, which belongs into the identifier of the response.
+func (r *commandReader) remainder(c *Command) error {
+	last := uint32(0xFFFF) // of group 0000
+	for b := r.behind; !b.Empty(); {
+		at := r.size - len(b)
+		var group, elem uint16
+		var length uint32
+		var value []byte
+		if !b.Uint16LE(&group) || !b.Uint16LE(&elem) || !b.Uint32LE(&length) || uint64(length) > uint64(len(b)) || !b.Take(&value, int(length)) {
+			return badCommand(at, "§6.3.1", "group length (0000,0000) leaves %d bytes over, which are no elements", len(r.behind))
+		}
+		tag := uint32(group)<<16 | uint32(elem)
+		if tag <= last || !c.Response() {
+			return badCommand(at, "§6.3.1", "element (%04X,%04X) behind a command set", group, elem)
+		}
+		last = tag
+	}
+	c.Remainder = true
 	return nil
 }
 

@@ -118,6 +118,49 @@ func TestResponsesMayLeaveOutWhatTheyEcho(t *testing.T) {
 	}
 }
 
+// Orthanc 1.10 answers a C-GET of which something failed with Failed SOP Instance UID List behind the
+// command set, as here. It is a fact, in responses alone, and nothing of it is read.
+func TestRemainderOfACommandSet(t *testing.T) {
+	get := func(field uint16) []byte {
+		return AppendCommand(nil, &Command{Field: field, MessageID: 7, Status: 0xC000, SOPClass: []byte(uidGet), SubOperations: SubOperations{Told: true, Failed: 1}})
+	}
+	failed := testElement(8, 0x0058, "1.2.840.113619.2.55.3.60\x00\x00")
+	var c Command
+	for _, behind := range [][]byte{nil, failed, append(failed[:len(failed):len(failed)], testElement(9, 0x0001, "")...)} {
+		if err := c.Parse(append(get(CGetRSP), behind...)); err != nil || c.Remainder != (behind != nil) || c.Status != 0xC000 || c.SubOperations.Failed != 1 {
+			t.Errorf("%q behind: %+v, %v", behind, c, err)
+		}
+	}
+	for name, set := range map[string][]byte{
+		"of a request":        append(get(CGetRQ), failed...),
+		"of the same group":   append(get(CGetRSP), testElement(0, 0x0900, testShort(0))...),
+		"descending":          append(append(get(CGetRSP), failed...), testElement(8, 0x0018, "1.2.")...),
+		"cut":                 append(get(CGetRSP), failed[:len(failed)-1]...),
+		"no element":          append(get(CGetRSP), 8, 0, 0x58, 0),
+		"of undefined length": append(get(CGetRSP), 8, 0, 0x99, 0x11, 0xFF, 0xFF, 0xFF, 0xFF),
+	} {
+		if err := c.Parse(set); err == nil {
+			t.Errorf("%s: taken", name)
+		} else {
+			wantMalformed(t, err, reason.DICOMCommandSet, set)
+		}
+	}
+
+	asked := pdu(AppendPDV(nil, ctxGet, true, true, AppendCommand(nil, &Command{Field: CGetRQ, MessageID: 7, SOPClass: []byte(uidGet), HasDataSet: true})),
+		AppendPDV(nil, ctxGet, false, true, make([]byte, 8)))
+	answer := pdu(AppendPDV(nil, ctxGet, true, true, append(get(CGetRSP), failed...)))
+	for _, lenient := range []bool{false, true} {
+		rules := func() *script { return &script{lenient: lenient} }
+		p := playEveryWay(t, Config{}, rules, workstation(nil, near(asked), far(answer))...)
+		if passed := bytes.Contains(p.Toward[protocols.Near], answer); passed != lenient {
+			t.Errorf("tolerated: %v, passed: %v; %q", lenient, passed, verdicts(p))
+		}
+		if last := p.Verdicts[len(p.Verdicts)-1]; !lenient && last.Reason != reason.DICOMCommandRemainder {
+			t.Errorf("%+v", last)
+		}
+	}
+}
+
 func TestMalformedCommandSets(t *testing.T) {
 	// swap replaces one element of a C-STORE-RQ; nothing removes it.
 	swap := func(i int, with ...[]byte) []byte {

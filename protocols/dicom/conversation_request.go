@@ -57,6 +57,8 @@ func (t *turn) breach(c *Command) (reason.Code, error) {
 		return reason.DICOMUnaskedResponse, nil
 	case c.Response() && KindOfStatus(c.Field, c.Status) == StatusUnknown:
 		return reason.DICOMStatus, nil
+	case c.Remainder:
+		return reason.DICOMCommandRemainder, nil
 	case c.Response():
 		return "", nil
 	case c.Field == CancelRQ && c.Within == 0:

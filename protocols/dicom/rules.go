@@ -126,6 +126,7 @@ type Command struct {
 	InstanceSafe bool   // SOPInstance is absent or a valid UID (PS3.5 §9.1), so safe as a name
 
 	SubOperations SubOperations // of a C-GET-RSP or C-MOVE-RSP
+	Remainder     bool          // elements of other groups follow the command set of a response
 
 	// Within is the Command Field of the request that this one is about; 0 for none. It is C-GET-RQ
 	// of a C-STORE-RQ that is a sub-operation: one that comes from the side that a C-GET is

@@ -111,16 +111,17 @@ func has(characters string) *repertory {
 }
 
 // repertories are those of the VRs that Specific Character Set is not about. Codes and titles in
-// lower case exist.
+// lower case exist, and UIDs with letters in them.
 var repertories = func() [dict.UV + 1]*repertory {
 	var ascii string
 	for c := '!'; c <= '~'; c++ {
 		ascii += string(c)
 	}
 	code, time := has(ascii), has("0123456789.:+-")
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	return [...]*repertory{
 		dict.AE: code, dict.CS: code, dict.UR: code,
-		dict.AS: has("0123456789DWMY"), dict.UI: has("0123456789."), dict.IS: has("0123456789+-"), dict.DS: has("0123456789+-.Ee"),
+		dict.AS: has("0123456789DWMY"), dict.UI: has("0123456789." + letters), dict.IS: has("0123456789+-"), dict.DS: has("0123456789+-.Ee"),
 		dict.DA: time, dict.DT: time, dict.TM: time, dict.UV: nil,
 	}
 }()

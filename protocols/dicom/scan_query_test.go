@@ -176,7 +176,7 @@ func TestHowAKeyMatches(t *testing.T) {
 			{"PN", "\x1B$B;3*?\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$B0?", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D0*?\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\xC9\x5C\x81\x30\x81\x2A", "GB18030"}, {"LO", "P_*", ""}},
 		Range: {{"DA", "20260101-20260131", ""}, {"DA", "-20260131", ""}, {"DA", "20260101-", ""}, {"TM", "08-0900", ""}, {"DT", "2020-2021", ""}, {"DT", "20200101-0500-20200102-0500", ""}, {"DT", "-0500", ""}, {"DT", "20200101-0500-", ""}},
 		List:  {{"UI", `1.2\1.3`, ""}, {"CS", `CT\MR`, ""}, {"US", "\x01\x00\x02\x00", ""}, {"AT", "12345678", ""}, {"FD", "1234567812345678", ""}, {"DA", `20260101\20260102`, ""}},
-		Single: {{"PN", "DOE^JANE", ""}, {"UI", "1.2\x00", ""}, {"US", "\x2A\x00", ""}, {"AT", "****", ""}, {"FD", "********", ""}, {"OB", "****", ""}, {"DA", "20260101", ""}, {"SH", "A-B", ""}, {"LO", "-", ""},
+		Single: {{"PN", "DOE^JANE", ""}, {"UI", "1.2\x00", ""}, {"UI", "1.2.ab.3", ""}, {"US", "\x2A\x00", ""}, {"AT", "****", ""}, {"FD", "********", ""}, {"OB", "****", ""}, {"DA", "20260101", ""}, {"SH", "A-B", ""}, {"LO", "-", ""},
 			{"DT", "20200101120000-0500", ""}, {"DT", "20200101120000+0500", ""}, {"LT", `a\b`, ""}, {"UR", "http://x/a-b", ""},
 			{"LO", "P_1", ""}, {"CS", "ct_1", ""}, {"IS", "-12", ""}, {"DS", "1.5E+3", ""}, {"AS", "018M", ""},
 			{"PN", "\x1B$B;3\x1B(B", `\ISO 2022 IR 87`}, {"PN", "\x1B$(D0!\x1B(B^X", `\ISO 2022 IR 159`}, {"PN", "\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE", `\ISO 2022 IR 149`}, {"PN", "\xC9\x5C", "GB18030"}},
@@ -271,7 +271,7 @@ func TestWhatEveryDecoderKeepsNarrows(t *testing.T) {
 // A VR that Specific Character Set is not about has characters of its own (PS3.5 §6.2).
 func TestKeysHaveTheCharactersOfTheirVR(t *testing.T) {
 	for vr, values := range map[string][]string{
-		"UI": {"\xFF\xFF", "\xFF*", "1.2\x7F", "1.2a", "\x1B(B", "\x0E", "1.2-3"},
+		"UI": {"\xFF\xFF", "\xFF*", "1.2\x7F", "\x1B(B", "\x0E", "1.2-3"},
 		"DA": {"\xFF-", "-a", "x-y", "\x7F20260101", "2026010%"},
 		"TM": {"\x7F-", "_-"},
 		"DT": {"-\xB2"},

@@ -56,6 +56,7 @@ const (
 	DICOMNoContext          Code = "dicom.no-context"
 	DICOMNegotiation        Code = "dicom.negotiation"
 	DICOMCommandSet         Code = "dicom.command-set"
+	DICOMCommandRemainder   Code = "dicom.command-remainder"
 	DICOMCommand            Code = "dicom.command"
 	DICOMSOPClass           Code = "dicom.sop-class"
 	DICOMUID                Code = "dicom.uid"
@@ -240,6 +241,8 @@ var registry = []Info{
 		Do: "Report it to the maker of the server.", Abort: abortValue},
 	{Code: DICOMCommandSet, Meaning: "A DIMSE command set does not have the form that PS3.7 gives it.",
 		Do: "Update or replace the software that sent it.", Abort: abortValue},
+	{Code: DICOMCommandRemainder, Meaning: "Elements that are no part of it follow the command set of a response.",
+		Do: "Update the software that answers: Orthanc lists there what failed of a C-GET. With tolerate: {remainder: true} in the flow it passes.", Abort: abortValue},
 	{Code: DICOMCommand, Meaning: "The flow does not allow this DIMSE operation.",
 		Do:    "Add the operation to the flow's allow list if the device needs it.",
 		Abort: abortUnspecified, Status: statusNotAuthorized},
