@@ -11,9 +11,23 @@ type File struct {
 	lines []string
 }
 
+// mark is the byte order mark that some editors put at the start of UTF-8 (YAML 1.2 §5.2).
+const mark = "\ufeff"
+
 // NewFile makes a File of a name and its bytes.
 func NewFile(name string, text []byte) *File {
-	return &File{Name: name, lines: strings.Split(string(text), "\n")}
+	return &File{Name: name, lines: strings.Split(strings.TrimPrefix(string(text), mark), "\n")}
+}
+
+// wide tells whether the text is UTF-16: by its byte order mark, or because it starts with an ASCII
+// character in two bytes (YAML 1.2 §5.2).
+func (f *File) wide() bool {
+	start := strings.Join(f.lines[:min(2, len(f.lines))], "\n")
+	if len(start) < 2 {
+		return false
+	}
+	big, little := start[0] == 0 && start[1] != 0, start[0] != 0 && start[1] == 0
+	return big || little || start[:2] == "\xfe\xff" || start[:2] == "\xff\xfe"
 }
 
 // maxSource is how much of a source line a diagnostic shows.

@@ -25,6 +25,10 @@ func Parse(f *File, p *Problems) (docs []*Node, whole bool) {
 		p.Errorf(Pos{File: f}, BadValue, "spread the devices over several files", "the file has %d bytes; at most %d are read", size, maxFile)
 		return nil, false
 	}
+	if f.wide() {
+		p.Errorf(Pos{File: f}, Syntax, "save it as UTF-8", "the file is UTF-16")
+		return nil, false
+	}
 	for start := 0; start < len(f.lines); {
 		end := start + 1
 		for end < len(f.lines) && !marker(f.lines[end]) {
