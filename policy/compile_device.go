@@ -55,6 +55,7 @@ func (c *compiler) device(doc *document) {
 
 func (c *compiler) flows(d *deviceFile) {
 	d.Usage = deviceUsage(&d.y.Limits)
+	before := len(c.policy.Flows)
 	base := deviceFlows{
 		timers: c.timers(c.defaults.timers, d.y.Timers),
 		limits: c.limits(c.defaults.limits, d.y.Limits),
@@ -68,6 +69,19 @@ func (c *compiler) flows(d *deviceFile) {
 		c.flow(d, name, y, base)
 	}
 	c.reverse(d, base)
+	c.callsItself(d, c.policy.Flows[before:])
+}
+
+// callsItself notes a device that may call itself anything where it connects by DICOM.
+func (c *compiler) callsItself(d *deviceFile, flows []*Flow) {
+	if len(d.AETitles) > 0 || !slices.ContainsFunc(flows, func(f *Flow) bool { return f.Protocol == DICOM && !f.FromServer }) {
+		return
+	}
+	at, hint := d.doc.name.At, "add the line ae: {titles: [TITLE]}, with the title that the device calls itself"
+	if d.y.AE.At.Set() {
+		at, hint = d.y.AE.At, "add titles: [TITLE] to ae, with the title that the device calls itself"
+	}
+	c.Notef(at, file.Remark, hint, "device %q may call itself by any AE title: it has no ae.titles", d.Name)
 }
 
 // known is where the device says what it is known by: when it connects itself, or when a server
