@@ -20,10 +20,11 @@ type tunnelSet struct {
 	log  *slog.Logger
 	mu   sync.Mutex
 	made map[string]tunnels.Tunnel
+	told map[string]bool // certificate files of which the log has that they were not in force as they were read
 }
 
 func newTunnelSet(log *slog.Logger) *tunnelSet {
-	return &tunnelSet{log: log, made: map[string]tunnels.Tunnel{}}
+	return &tunnelSet{log: log, made: map[string]tunnels.Tunnel{}, told: map[string]bool{}}
 }
 
 // prepare makes all tunnels of a policy, so that a missing certificate is found before anything
@@ -138,6 +139,10 @@ func (t *tunnelSet) get(w want) (made tunnels.Tunnel, err error) {
 		return nil, err
 	}
 	t.made[key] = made
+	if problem := made.State().Problem; problem != "" && !t.told[w.config.CertFile] {
+		t.told[w.config.CertFile] = true
+		t.log.Error("a certificate is not in force; whoever is shown it refuses the connection", "tunnel", w.config.Name, "certificate", w.config.CertFile, "problem", problem)
+	}
 	return made, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"cordon/protocols/dicom/endpoint"
+	"cordon/tunnels/identity"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -39,7 +41,9 @@ func TestScripts(t *testing.T) {
 				}
 				e.Setenv(name, fmt.Sprint(port))
 			}
-			return nil
+			ca, err := identity.NewAuthority("the authority")
+			e.Values[authorityKey{}] = ca
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
@@ -47,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"echoing":  echoing,
 			"until":    until,
 			"write":    writeFile,
+			"issue":    issue,
 			"says":     says,
 		},
 	})
@@ -121,6 +126,27 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 // writeFile writes a line into a file, with environment variables in it: write FILE LINE.
 func writeFile(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o644))
+}
+
+// authorityKey is where a script's environment has its authority.
+type authorityKey struct{}
+
+// issue writes a certificate, its key, and beside them the authority's own as ca.pem:
+// issue BASE NAME FROM UNTIL, with the times as seen from now: issue pki/ct-3 ct-3 -48h -24h.
+func issue(ts *testscript.TestScript, neg bool, args []string) {
+	ca := ts.Value(authorityKey{}).(*identity.Authority)
+	at := func(d string) time.Time {
+		length, err := time.ParseDuration(d)
+		ts.Check(err)
+		return time.Now().Add(length)
+	}
+	pair, err := ca.Issue(identity.Request{Name: args[1], NotBefore: at(args[2]), NotAfter: at(args[3])})
+	ts.Check(err)
+	base := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(base), 0o755))
+	ts.Check(os.WriteFile(base+".pem", pair.Cert, 0o644))
+	ts.Check(os.WriteFile(base+".key", pair.Key, 0o600))
+	ts.Check(os.WriteFile(filepath.Join(filepath.Dir(base), "ca.pem"), ca.CertPEM(), 0o644))
 }
 
 // listens waits until something listens on a port of this host.
