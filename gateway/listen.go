@@ -185,11 +185,16 @@ func (g *Gateway) meet(spec *policy.Listener, c tunnels.Conn, peer netip.Addr) *
 	names := c.Peer().Names
 	candidates := spec.Candidates(peer, names)
 	if len(candidates) == 0 {
-		d := denial{code: reason.SessionUnknownPeer}
+		u := unread{denial: denial{code: reason.SessionUnknownPeer}}
 		if len(names) > 0 {
-			d.found = "certificate " + identity.Few(names)
+			u.found = "certificate " + identity.Few(names)
 		}
-		g.refuseUnread(spec, c, peer, unread{denial: d})
+		if gone := g.store.Current().Retired(peer, names); gone != nil {
+			u.device, u.rule = gone.Name, gone.Origin
+			u.found = fmt.Sprintf("device %s is retired", gone.Name)
+			u.do = fmt.Sprintf("Device %s is retired (%s). Switch it off, or take state: retired out of its file if it is to talk again.", gone.Name, gone.Origin)
+		}
+		g.refuseUnread(spec, c, peer, u)
 		return nil
 	}
 	s := newSession(g, spec, candidates, c, peer.String())
@@ -226,6 +231,7 @@ type unread struct {
 	denial
 	device, flow string
 	why          error
+	do           string // what to do, where that is more than its code says
 }
 
 // refuseUnread closes a connection of which nothing was read, and records why. Only a peer that
@@ -236,7 +242,8 @@ func (g *Gateway) refuseUnread(spec *policy.Listener, c tunnels.Conn, peer netip
 	if wrong {
 		level, u.found, u.rule = slog.LevelWarn, tunnels.Why(u.why), spec.Origin
 	}
-	g.unknown.note(peer.String(), spec.Name, u.code, u.found, Remedy(&Refusal{Reason: u.code, Found: u.found, Rule: u.rule}))
+	do := cmp.Or(u.do, Remedy(&Refusal{Reason: u.code, Found: u.found, Rule: u.rule}))
+	g.unknown.note(peer.String(), spec.Name, u.code, u.found, do)
 	g.metrics.unread.WithLabelValues(spec.Name, string(u.code)).Inc()
 	attrs := []any{"listener", spec.Name, "peer", peer.String(), "reason", string(u.code)}
 	if u.why != nil {

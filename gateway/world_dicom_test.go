@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,32 @@ func TestUnknownPeerIsClosedUnread(t *testing.T) {
 	u := w.gw.Status().Unknown
 	if len(u) != 1 || u[0].Address != "127.0.0.77" || u[0].Reason != reason.SessionUnknownPeer {
 		t.Errorf("status remembers %+v", u)
+	}
+}
+
+// A device that was retired and still connects is no stranger, unless another has its address now.
+func TestRetiredDeviceThatConnectsIsNamed(t *testing.T) {
+	w := newWorld(t, map[string]string{
+		"devices/us-2.yaml": "device: us-2\nstate: retired\nidentify: {ip: [127.0.0.77, 127.0.0.1]}\n",
+		"devices/us-3.yaml": "device: us-3\nstate: retired\nidentify: {ip: 127.0.0.1}\n",
+	})
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77)}}
+	c, err := d.Dial("tcp", w.dicom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, _ := io.ReadAll(c); len(b) != 0 {
+		t.Errorf("it was sent % X", b)
+	}
+	w.heard(`"device":"us-2"`, string(reason.SessionUnknownPeer), "devices/us-2.yaml:1", "device us-2 is retired")
+	u := w.gw.Status().Unknown
+	if len(u) != 1 || !strings.HasPrefix(u[0].Do, "Device us-2 is retired (devices/us-2.yaml:1).") {
+		t.Errorf("status remembers %+v", u)
+	}
+	p := w.gw.store.Current()
+	if gone := p.Retired(netip.MustParseAddr("127.0.0.1"), nil); gone != nil {
+		t.Errorf("the address of ct-1 is taken for that of %s", gone.Name)
 	}
 }
 

@@ -40,6 +40,28 @@ func (l *Listener) Candidates(addr netip.Addr, certNames []string) []*Flow {
 	return nil
 }
 
+// Retired returns the retired device that a connection would be from if no other device has its
+// address or a name of its certificate; nil when there is none.
+func (p *Policy) Retired(addr netip.Addr, certNames []string) (gone *Device) {
+	addr = addr.Unmap().WithZone("")
+	for _, d := range p.retired {
+		if d.shows(addr, certNames) {
+			gone = d
+			break
+		}
+	}
+	if gone == nil || slices.ContainsFunc(p.Devices, func(d *Device) bool { return d.State != Retired && d.shows(addr, certNames) }) {
+		return nil
+	}
+	return gone
+}
+
+// shows tells whether a connection shows what the device is known by.
+func (d *Device) shows(addr netip.Addr, certNames []string) bool {
+	return slices.ContainsFunc(d.Prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }) ||
+		d.CertName != "" && containsFold(certNames, d.CertName)
+}
+
 // build fills the index from the flows of the listener. A flow of a retired device is not heard.
 func (x *index) build(flows []*Flow) {
 	*x = index{single: map[netip.Addr][]*Flow{}, names: map[string][]*Flow{}}

@@ -239,6 +239,11 @@ func (c *compiler) finish() {
 	slices.SortFunc(p.Flows, func(a, b *Flow) int {
 		return cmp.Or(cmp.Compare(a.Device.Name, b.Device.Name), cmp.Compare(a.Name, b.Name))
 	})
+	for _, d := range p.Devices {
+		if d.State == Retired {
+			p.retired = append(p.retired, d)
+		}
+	}
 	for _, f := range p.Flows {
 		f.titles = c.titles
 		if f.Device.State != Retired {

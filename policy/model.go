@@ -36,6 +36,7 @@ type Policy struct {
 	Listeners []*Listener // by name; those that flows ask for by address are named by it
 
 	devices map[string]*Device
+	retired []*Device
 	flows   map[string]*Flow // by ID
 	origins *sources         // what it was compiled from; see Reload and Effective
 }
