@@ -86,15 +86,17 @@ func newDeviceShow(o *options) *cobra.Command {
 				return err
 			}
 			v := views[0]
-			if effective {
+			if effective && !o.json {
 				fmt.Fprint(cmd.OutOrStdout(), v.Effective)
 				return nil
 			}
-			v.Effective = ""
+			if !effective {
+				v.Effective = ""
+			}
 			return showDevice(cmd, o, v)
 		},
 	}
-	cmd.Flags().BoolVar(&effective, "effective", false, "print the merged policy as YAML, each line with the file and line it comes from")
+	cmd.Flags().BoolVar(&effective, "effective", false, "print the merged policy as YAML, each line with the file and line it comes from; with --json, the device with that text in it")
 	return cmd
 }
 
