@@ -56,7 +56,7 @@ func newMetrics(g *Gateway) *metrics {
 		&limitUse{g: g,
 			most: prometheus.NewDesc("cordon_limit", "What a device, or one flow of it, may use of a limit.", limitLabels, nil),
 			used: prometheus.NewDesc("cordon_limit_used", "What it has used.", limitLabels, nil)},
-		&certificates{g: g, desc: prometheus.NewDesc("cordon_certificate_not_after_timestamp_seconds", "When the certificate of a tunnel ends.", []string{"tunnel"}, nil)},
+		&certificates{g: g, desc: prometheus.NewDesc("cordon_certificate_not_after_timestamp_seconds", "When the certificate ends that a tunnel shows for a device; the first of several, and no device for what listeners show.", []string{"tunnel", "device"}, nil)},
 	)
 	g.accounts.metrics = m
 	return m
@@ -114,25 +114,5 @@ func (c *lastSeen) Collect(ch chan<- prometheus.Metric) {
 		if at := a.lastSeen.Load(); at != 0 {
 			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(at)/float64(time.Second), a.device, a.flow)
 		}
-	}
-}
-
-// certificates collects when the certificates in use end.
-type certificates struct {
-	g    *Gateway
-	desc *prometheus.Desc
-}
-
-func (c *certificates) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
-
-func (c *certificates) Collect(ch chan<- prometheus.Metric) {
-	soonest := map[string]time.Time{}
-	for _, t := range c.g.tunnels.states() {
-		if at, ok := soonest[t.Name]; !t.NotAfter.IsZero() && (!ok || t.NotAfter.Before(at)) {
-			soonest[t.Name] = t.NotAfter
-		}
-	}
-	for name, at := range soonest {
-		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(at.Unix()), name)
 	}
 }

@@ -45,31 +45,13 @@ func (t *tunnelSet) make(p *policy.Policy) (errs []error) {
 		add("listener "+l.Name, err)
 	}
 	for _, f := range p.Flows {
+		if f.Device.State == policy.Retired {
+			continue // its files may be gone, too
+		}
 		_, err := t.forFlow(f)
 		add("flow "+f.ID(), err)
 	}
 	return errs
-}
-
-// CheckTunnels makes the tunnels of a policy and gives them up again. It returns what is wrong with
-// their certificates and keys: files that do not hold any, a key that is another's, a time that is over.
-// What the caller may not read is fs.ErrPermission.
-func CheckTunnels(p *policy.Policy) (problems []error) {
-	t := newTunnelSet(slog.New(slog.DiscardHandler))
-	defer t.close()
-	problems = t.make(p)
-	seen := map[string]bool{}
-	for _, w := range wants(p) {
-		made, err := t.get(w)
-		if err != nil || seen[w.config.CertFile] {
-			continue
-		}
-		seen[w.config.CertFile] = true
-		if until := made.State().NotAfter; !until.IsZero() && until.Before(time.Now()) {
-			problems = append(problems, fmt.Errorf("tunnel %s: the certificate in %s was valid until %s", w.config.Name, w.config.CertFile, until.Format(time.DateTime)))
-		}
-	}
-	return problems
 }
 
 // wants describes all tunnels of a policy.
@@ -183,6 +165,17 @@ func (t *tunnelSet) states() []tunnels.State {
 		all = append(all, m.State())
 	}
 	return all
+}
+
+// notAfter is when the certificate of the tunnel with that key ends; zero where there is none.
+func (t *tunnelSet) notAfter(key string) time.Time {
+	t.mu.Lock()
+	m := t.made[key]
+	t.mu.Unlock()
+	if m == nil {
+		return time.Time{}
+	}
+	return m.State().NotAfter
 }
 
 func (t *tunnelSet) close() {

@@ -39,7 +39,7 @@ func compile(s *sources, p *file.Problems) *Policy {
 		Problems: p, src: s,
 		policy: &Policy{
 			Version: s.version, Upstreams: map[string]*Upstream{},
-			devices: map[string]*Device{}, flows: map[string]*Flow{}, origins: s,
+			devices: map[string]*Device{}, flows: map[string]*Flow{}, origins: s, refs: map[string]file.Pos{},
 		},
 		listeners: map[string]*Listener{}, addressed: map[string]*Listener{},
 		tunnels: map[string]*Tunnel{}, places: map[*Listener]file.Pos{}, flowPlace: map[*Flow]places{},

@@ -44,7 +44,7 @@ func (c *compiler) device(doc *document) {
 		// Its flows are kept, so that sessions under way learn why they end. What they name may
 		// be gone long since.
 		quiet := *c
-		quiet.Problems = new(file.Problems)
+		quiet.Problems, quiet.checked = new(file.Problems), map[string]bool{}
 		quiet.flows(d)
 		return
 	}

@@ -60,6 +60,7 @@ func (c *compiler) there(r file.Ref, path, what string) {
 		return
 	}
 	c.checked[path] = true
+	c.policy.refs[c.src.path(path)] = r.At
 	if err := c.src.disk.stat(c.src.path(path)); err != nil {
 		c.Errorf(r.At, file.MissingFile, "make it, or correct the path; relative paths start at "+configName, "%s: file %s: %s", what, filepath.ToSlash(path), reasonOf(err))
 	}

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"cordon/policy/file"
 	"cordon/policy/quirks"
 	"cordon/policy/usage"
 	"cordon/protocols/dicom"
@@ -37,8 +38,9 @@ type Policy struct {
 
 	devices map[string]*Device
 	retired []*Device
-	flows   map[string]*Flow // by ID
-	origins *sources         // what it was compiled from; see Reload and Effective
+	refs    map[string]file.Pos // where a file is named, by its path
+	flows   map[string]*Flow    // by ID
+	origins *sources            // what it was compiled from; see Reload and Effective
 }
 
 // Device returns the device of that name, nil when there is none.

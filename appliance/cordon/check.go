@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -21,23 +19,16 @@ certificates and keys that they name, as far as they are yours to read. Nothing 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, diags := policy.Load(o.config)
 			out := cmd.OutOrStdout()
-			var unread, unusable []string
 			if p != nil {
-				unread, unusable = apart(gateway.CheckTunnels(p))
+				diags = append(diags, gateway.CheckTunnels(p)...)
 			}
-			ok := p != nil && len(unusable) == 0
+			ok := p != nil && !diags.Failed()
 			if o.json {
-				if err := printJSON(out, map[string]any{"ok": ok, "diagnostics": diags, "certificates": append([]string{}, unusable...), "unread": append([]string{}, unread...)}); err != nil {
+				if err := printJSON(out, map[string]any{"ok": ok, "diagnostics": diags}); err != nil {
 					return err
 				}
 			} else {
 				fmt.Fprint(out, diags.String())
-				for _, what := range unread {
-					fmt.Fprintf(out, "note: %s: not yours to read, so nothing is known of it\n", what)
-				}
-				for _, what := range unusable {
-					fmt.Fprintf(out, "error: %s\n", what)
-				}
 			}
 			if !ok {
 				return failure{exitPolicy, fmt.Errorf("")}
@@ -49,19 +40,6 @@ certificates and keys that they name, as far as they are yours to read. Nothing 
 			return nil
 		},
 	}
-}
-
-// apart tells what is wrong with certificates and keys from what could not be read: who keeps the
-// policies need not have the keys.
-func apart(problems []error) (unread, unusable []string) {
-	for _, err := range problems {
-		if errors.Is(err, fs.ErrPermission) {
-			unread = append(unread, err.Error())
-		} else {
-			unusable = append(unusable, err.Error())
-		}
-	}
-	return unread, unusable
 }
 
 func count(n int, what string) string {

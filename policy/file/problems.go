@@ -41,6 +41,8 @@ const (
 	Ambiguous      = "ambiguous"
 	Unprotected    = "unprotected" // plaintext toward a server without what that needs
 	MissingFile    = "missing-file"
+	Certificate    = "certificate"   // of a file with certificates or a key
+	Unread         = "unread"        // there, and not the caller's to read
 	NotAvailable   = "not-available" // known, but not in this version
 	NotActedOn     = "not-acted-on"  // accepted, without effect in this version
 	Remark         = "remark"

@@ -51,9 +51,19 @@ type Material struct {
 // Leaf is the certificate itself.
 func (m *Material) Leaf() *x509.Certificate { return m.Certificate.Leaf }
 
+// FileError says of one file of an identity why it cannot be used.
+type FileError struct {
+	Path string
+	err  error
+}
+
+func (e *FileError) Error() string { return e.err.Error() }
+func (e *FileError) Unwrap() error { return e.err }
+
 // State says how an identity is.
 type State struct {
 	Subject   string
+	Names     []string // that the certificate carries; see [Names]
 	NotBefore time.Time
 	NotAfter  time.Time
 	CAs       []CA
@@ -139,6 +149,7 @@ func (s *Source) State() State {
 	}
 	st := State{
 		Subject:   Name(m.Leaf()),
+		Names:     Names(m.Leaf()),
 		NotBefore: m.Leaf().NotBefore,
 		NotAfter:  m.Leaf().NotAfter,
 		Problem:   problem,
@@ -187,7 +198,7 @@ func load(f Files) (*Material, error) {
 			_, err = blocks(b)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, named(path, err))
+			return nil, &FileError{path, fmt.Errorf("%s: %w", what, named(path, err))}
 		}
 		fmt.Fprintf(sum, "%d:", len(b))
 		sum.Write(b)
@@ -202,7 +213,7 @@ func load(f Files) (*Material, error) {
 			return nil, err
 		}
 		if err := m.addCAs(b); err != nil {
-			return nil, fmt.Errorf("CA file: %w", named(path, err))
+			return nil, &FileError{path, fmt.Errorf("CA file: %w", named(path, err))}
 		}
 	}
 	cert, err := read("certificate file", f.CertFile)
@@ -215,7 +226,7 @@ func load(f Files) (*Material, error) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("certificate file %s with key file %s: %s", f.CertFile, f.KeyFile, strings.TrimPrefix(err.Error(), "tls: "))
+		return nil, &FileError{f.CertFile, fmt.Errorf("certificate file %s with key file %s: %s", f.CertFile, f.KeyFile, strings.TrimPrefix(err.Error(), "tls: "))}
 	}
 	m.Certificate = &pair
 	sum.Sum(m.digest[:0])
