@@ -1,10 +1,8 @@
 package file
 
 import (
-	"errors"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
@@ -72,7 +70,7 @@ func parseDocument(f *File, start, end int, p *Problems) (*Node, bool) {
 	}
 	tree, err := parser.ParseBytes([]byte(text+"\n"), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		r.syntax(err)
+		r.syntax(err, end)
 		return nil, false
 	}
 	for _, d := range tree.Docs {
@@ -131,34 +129,6 @@ func (r *reader) pos(t *token.Token) Pos {
 		at.Column = max(t.Position.Column, 1)
 	}
 	return at
-}
-
-// syntaxHints says what would be right for what people write most.
-var syntaxHints = []struct{ message, hint string }{
-	{"cannot start any token", "indent with spaces, not with tabs"},
-	{"'@' is a reserved character", "put the text in quotes"},
-	{"'`' is a reserved character", "put the text in quotes"},
-	{"mapping value is not allowed in this context", `a text with ": " in it needs quotes; keys of one map need the same indent`},
-	{"value is not allowed in this context", "keys of one map need the same indent"},
-	{"not found", "close what was opened here"},
-	{"could not find", "close what was opened here"},
-	{"unexpected directive", "put the text in quotes"},
-}
-
-func (r *reader) syntax(err error) {
-	message, at := err.Error(), Pos{File: r.file, Line: r.base + 1, Column: 1}
-	var e yaml.Error
-	if errors.As(err, &e) {
-		message, at = e.GetMessage(), r.pos(e.GetToken())
-	}
-	hint := ""
-	for _, h := range syntaxHints {
-		if strings.Contains(message, h.message) {
-			hint = h.hint
-			break
-		}
-	}
-	r.fail(at, hint, "not valid YAML: %s", strings.ReplaceAll(message, "\t", `\t`))
 }
 
 func (r *reader) node(n ast.Node, depth int) *Node {

@@ -35,3 +35,49 @@ func TestByteOrderMarks(t *testing.T) {
 		}
 	}
 }
+
+// What people write most that is not YAML is told where it stands, with what would be right, and not
+// where the parser noticed.
+func TestSlipsAreToldWhereTheyAre(t *testing.T) {
+	const flow = "device: ct-3\nflows:\n  a:\n    allow:\n      - echo\n"
+	for name, tt := range map[string]struct{ text, at, hint string }{
+		"a list that another bracket closes":  {"device: ct-3\nae: {titles: [CT3}\nmode: enforce\n", "2:14", "close it with ]"},
+		"a list that nothing closes":          {"device: ct-3\nidentify: [10.1.1.1\nmode: [enforce]\n", "2:11", "close it with ]"},
+		"a map that nothing closes":           {"device: ct-3 # [\nidentify: {ip: 10.1.1.1 # }\nmode: enforce\n", "2:11", "close it with }"},
+		"two that nothing closes":             {"device: ct-3\nae: {titles: [CT3\nmode: enforce\n", "2:14", "close it with ]"},
+		"brackets in texts are none":          {"device: ct-3\nabout: a [1\nowner: \"[\"\nname: {a: b\n", "4:7", "close it with }"},
+		"an item a little to the left":        {flow + "     - commit\n    to: pacs\n", "6:6", "the dashes of one list need the same indent"},
+		"an item far to the left":             {flow + "- commit\n", "6:1", "the dashes of one list need the same indent"},
+		"an apostrophe in a flow list":        {"a: ['Patient's Name', Modality]\n", "1:14", `write it in double quotes: "Patient's Name"`},
+		"an apostrophe in an item":            {"a:\n  - 'Patient's Name'\n", "2:14", `write it in double quotes: "Patient's Name"`},
+		"an apostrophe in a value":            {"a: 'Patient's Name'\n", "1:13", `write it in double quotes: "Patient's Name"`},
+		"a key too far to the right":          {"device: ct-3\n  mode: enforce\n", "2:3", "keys of one map need the same indent: here the key above has 0 spaces"},
+		"the same behind a comment":           {"device: ct-3\n\n  # why\n  mode: enforce\n", "4:3", "keys of one map need the same indent"},
+		"a key too far to the right, further": {"flows:\n  - to: pacs\n      from: ris\n", "3:7", "keys of one map need the same indent: here the key above has 4 spaces"},
+		"a colon in a text":                   {"about: a: b\nmode: x\n", "1:8", `a text with ": " in it needs quotes; keys of one map need the same indent`},
+		"a word between keys":                 {"device: ct-3\nmode\nstate: active\n", "2:1", "write a key, a colon and a value"},
+	} {
+		p := new(Problems)
+		Parse(NewFile("a.yaml", []byte(tt.text)), p)
+		got := p.Diagnostics()
+		if len(got) != 1 || got[0].Position() != "a.yaml:"+tt.at || got[0].Hint != tt.hint {
+			t.Errorf("%s: want %s, %s; got\n%s", name, tt.at, tt.hint, got)
+		}
+	}
+}
+
+func TestAllowWithoutAList(t *testing.T) {
+	for text, want := range map[string]string{
+		"allow: print":        "write allow: [print]",
+		"allow: store":        "write allow: [store: [CT Image Storage]]",
+		"allow: {store: all}": "write allow: [store: [CT Image Storage]]",
+		"allow: nonsense":     "write allow: [echo, store: [CT Image Storage]]",
+	} {
+		p := new(Problems)
+		var f Flow
+		Decode(parseOne(t, "a.yaml", text), &f, p)
+		if got := p.Diagnostics(); len(got) != 1 || got[0].Hint != want {
+			t.Errorf("%s: want %s; got\n%s", text, want, got)
+		}
+	}
+}

@@ -148,7 +148,7 @@ func (t *Allow) read(n *Node, p *Problems) {
 	}
 	if n.Kind != List {
 		t.Troubled = true
-		n.wants("a list", "write allow: [echo, store: [CT Image Storage]]", p)
+		n.wants("a list", "write allow: ["+listed(n)+"]", p)
 		return
 	}
 	for i, item := range n.Items {
@@ -159,6 +159,24 @@ func (t *Allow) read(n *Node, p *Problems) {
 			t.Troubled = true
 		}
 	}
+}
+
+// listed is what a list for allow would hold where its only entry was written without one.
+func listed(n *Node) string {
+	name := n.Value
+	if n.Kind == Map && len(n.Entries) == 1 {
+		name = n.Entries[0].Key
+	}
+	for _, form := range Verbs {
+		switch {
+		case form.Name != name:
+		case n.Kind == Word && form.Alone:
+			return name
+		case form.Names || form.Keys != nil:
+			return form.Like
+		}
+	}
+	return "echo, store: [CT Image Storage]"
 }
 
 func (v *Verb) read(n *Node, p *Problems) bool {
