@@ -104,13 +104,31 @@ func newRoot() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVarP(&o.config, "config", "c", defaultConfig(), "path of `cordon.yaml`")
+	root.PersistentFlags().StringVarP(&o.config, "config", "c", defaultConfig(), "path of `cordon.yaml` (default: $CORDON_CONFIG, else ./cordon.yaml where it exists, else "+systemConfig+")")
+	root.PersistentFlags().Lookup("config").DefValue = "" // it was said in words
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON for machines")
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newRun(o), newInit(o), newCheck(o), newStatus(o), newExplain(o), newTrace(o), newDevice(o), newDemo(o), newBench(o), newVersion(o),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			onlyBelow(cmd)
+		}
+	}
 	return root
+}
+
+// onlyBelow has a command that does nothing itself name those below it, and refuse what is none of them.
+func onlyBelow(cmd *cobra.Command) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args[0], " for "+cmd.Name())
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return cmd.Help() }
 }
 
 // usageError is a wrong command line, with where to read what would be right.
@@ -147,6 +165,8 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+const systemConfig = "/etc/cordon/cordon.yaml"
+
 // defaultConfig is cordon.yaml here, else the system's.
 func defaultConfig() string {
 	if c := os.Getenv("CORDON_CONFIG"); c != "" {
@@ -155,7 +175,7 @@ func defaultConfig() string {
 	if _, err := os.Stat("cordon.yaml"); err == nil {
 		return "cordon.yaml"
 	}
-	return "/etc/cordon/cordon.yaml"
+	return systemConfig
 }
 
 func newVersion(o *options) *cobra.Command {

@@ -20,7 +20,7 @@ import (
 )
 
 func newRun(o *options) *cobra.Command {
-	var level slog.Level
+	var level levelValue
 	var logJSON bool
 	var profile string
 	cmd := &cobra.Command{
@@ -39,10 +39,11 @@ Logs go to standard error, audit records to audit.file.`,
 			if err != nil {
 				return err
 			}
-			return errors.Join(run(cmd.Context(), o, newLogger(level, logJSON || o.json)), stop())
+			return errors.Join(run(cmd.Context(), o, newLogger(level.Level, logJSON || o.json)), stop())
 		},
 	}
-	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn, error")
+	cmd.Flags().Var(&level, "log-level", "`level` of the log: debug, info, warn, error")
+	cmd.RegisterFlagCompletionFunc("log-level", completeLevels)
 	cmd.Flags().BoolVar(&logJSON, "log-json", false, "write the log as JSON lines")
 	cmd.Flags().StringVar(&profile, "cpu-profile", "", "`file` for a CPU profile")
 	cmd.Flags().MarkHidden("cpu-profile")

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,8 +44,8 @@ The trace ends with Ctrl-C, with --for, or with the gateway.`
 type traceFlags struct {
 	socket, flow string
 	all          bool
-	limit        time.Duration
-	count        int
+	limit        waitValue
+	count        countValue
 }
 
 func newTrace(o *options) *cobra.Command {
@@ -71,8 +70,8 @@ func newTrace(o *options) *cobra.Command {
 	cmd.Flags().StringVar(&f.flow, "flow", "", "only this `flow`")
 	cmd.RegisterFlagCompletionFunc("flow", o.completeFlows)
 	cmd.Flags().BoolVar(&f.all, "all", false, "all devices")
-	cmd.Flags().DurationVar(&f.limit, "for", 0, "end after so `long` (10m)")
-	cmd.Flags().IntVar(&f.count, "count", 0, "end after so `many` lines")
+	cmd.Flags().Var(&f.limit, "for", "end after so `long` (10m)")
+	cmd.Flags().Var(&f.count, "count", "end after so `many` lines")
 	cmd.Flags().StringVar(&f.socket, "socket", "", "`path` of the control socket (default: control.socket in cordon.yaml)")
 	return cmd
 }
@@ -91,9 +90,9 @@ func (o *options) completeFlows(_ *cobra.Command, devices []string, _ string) ([
 // trace shows lines until the user, the flags or the gateway end it.
 func trace(cmd *cobra.Command, o *options, f *traceFlags, c gateway.Client, q gateway.TraceQuery) error {
 	ctx := cmd.Context()
-	if f.limit > 0 {
+	if f.limit.Duration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.limit)
+		ctx, cancel = context.WithTimeout(ctx, f.limit.Duration)
 		defer cancel()
 	}
 	stream, err := c.Trace(ctx, q)
@@ -106,7 +105,7 @@ func trace(cmd *cobra.Command, o *options, f *traceFlags, c gateway.Client, q ga
 		fmt.Fprintln(cmd.ErrOrStderr(), watching(q))
 		show = (&traceView{out: screen.New(cmd.OutOrStdout()), several: len(q.Devices) != 1}).show
 	}
-	for n := 0; f.count == 0 || n < f.count; n++ {
+	for n := countValue(0); f.count == 0 || n < f.count; n++ {
 		line, err := stream.Next()
 		if ctx.Err() != nil {
 			return nil // as asked for
