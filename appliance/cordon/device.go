@@ -15,25 +15,19 @@ import (
 )
 
 func newDevice(o *options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "device", Short: "Show devices and the policy that holds for each",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args[0], " for device")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newDeviceList(o), newDeviceShow(o))
+	var socket string
+	cmd := &cobra.Command{Use: "device", Short: "Show devices and the policy that holds for each"}
+	onlyBelow(cmd)
+	cmd.PersistentFlags().StringVar(&socket, "socket", "", "`path` of the control socket of a running gateway: show what it has in force, not what the files say")
+	cmd.AddCommand(newDeviceList(o, &socket), newDeviceShow(o, &socket))
 	return cmd
 }
 
-func newDeviceList(o *options) *cobra.Command {
+func newDeviceList(o *options, socket *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the devices of the policy", Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			views, err := o.devices(cmd, "")
+			views, err := o.devices(cmd, *socket, "")
 			if err != nil {
 				return err
 			}
@@ -69,7 +63,7 @@ func newDeviceList(o *options) *cobra.Command {
 	}
 }
 
-func newDeviceShow(o *options) *cobra.Command {
+func newDeviceShow(o *options, socket *string) *cobra.Command {
 	var effective bool
 	cmd := &cobra.Command{
 		Use: "show DEVICE", Short: "Show a device; with --effective, the merged policy with the origin of each line",
@@ -81,7 +75,7 @@ func newDeviceShow(o *options) *cobra.Command {
 			return o.completeDevices(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			views, err := o.devices(cmd, args[0])
+			views, err := o.devices(cmd, *socket, args[0])
 			if err != nil {
 				return err
 			}
@@ -102,8 +96,12 @@ func newDeviceShow(o *options) *cobra.Command {
 
 // devices describes a device, or with "" all of them, as the files have it, and those that a running
 // gateway keeps in force although their files have vanished. Where the files have errors the gateway
-// is asked for all, since its policy is the one in force; standard error says so.
-func (o *options) devices(cmd *cobra.Command, name string) ([]gateway.DeviceView, error) {
+// is asked for all, since its policy is the one in force; standard error says so. With a socket the
+// gateway there is asked, and no file.
+func (o *options) devices(cmd *cobra.Command, socket, name string) ([]gateway.DeviceView, error) {
+	if socket != "" {
+		return o.client(socket).Devices(cmd.Context(), name)
+	}
 	p, err := loadPolicy(o.config)
 	if err != nil {
 		views, asked := o.client("").Devices(cmd.Context(), name)
