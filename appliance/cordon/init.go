@@ -110,8 +110,32 @@ func (f *initFlags) answers() policy.Answers {
 	return a
 }
 
+// missing names the flags of answers that have to be there and are not.
+func (f *initFlags) missing() (flags []string) {
+	archive, results := f.archive.Address != "", f.results.Address != ""
+	for _, one := range []struct {
+		flag   string
+		absent bool
+	}{
+		{"--device", f.device.Name == ""},
+		{"--ip", f.device.IP == ""},
+		{"--archive", !archive && len(f.device.AETitles) > 0},
+		{"--archive-ae", archive && f.archive.AE == ""},
+		{"--results", !results && f.device.HL7},
+		{"--archive or --results", !archive && !results && len(f.device.AETitles) == 0 && !f.device.HL7},
+	} {
+		if one.absent {
+			flags = append(flags, one.flag)
+		}
+	}
+	return flags
+}
+
 // write writes all files or none.
 func (f *initFlags) write(w io.Writer, asJSON bool) error {
+	if missing := f.missing(); len(missing) > 0 {
+		return failure{exitUsage, fmt.Errorf("nothing was written: no answer was given for %s\nrun \"cordon init --help\" for the flags", strings.Join(missing, ", "))}
+	}
 	a := f.answers()
 	files, err := policy.Init(a)
 	if err != nil {
