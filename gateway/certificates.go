@@ -17,8 +17,8 @@ import (
 	"cordon/tunnels/mtls"
 )
 
-// soon is how long before its end a certificate is noted.
-const soon = 30 * 24 * time.Hour
+// Soon is how long before its end a certificate is noted.
+const Soon = 30 * 24 * time.Hour
 
 // CheckTunnels makes the tunnels of a policy and gives them up again. It says what is wrong with their
 // certificates and keys, each at the place that names the file: files that do not hold any, a key that
@@ -71,7 +71,7 @@ func (c *checker) check(t *tunnelSet, w want, where, device string) {
 		c.add(file.Error, path, "renew it; a running gateway takes the new one without a restart", "the certificate in %s ended on %s", path, id.NotAfter.Format(time.DateTime))
 	case c.now.Before(id.NotBefore):
 		c.add(file.Error, path, "wait for it, or correct the clock of this host", "the certificate in %s is not valid before %s", path, id.NotBefore.Format(time.DateTime))
-	case c.now.After(id.NotAfter.Add(-soon)):
+	case c.now.After(id.NotAfter.Add(-Soon)):
 		c.add(file.Note, path, "renew it; a running gateway takes the new one without a restart", "the certificate in %s ends on %s", path, id.NotAfter.Format(time.DateTime))
 	}
 	if other := c.other(id.Names, device); other != "" {
@@ -82,7 +82,7 @@ func (c *checker) check(t *tunnelSet, w want, where, device string) {
 		switch in := strings.Join(w.config.CAFiles, ", "); {
 		case c.now.After(ca.NotAfter):
 			c.add(file.Note, w.config.CAFiles[0], "add the authority that came after it, and take it out", "authority %s in %s ended on %s", ca.Subject, in, ends)
-		case c.now.After(ca.NotAfter.Add(-soon)):
+		case c.now.After(ca.NotAfter.Add(-Soon)):
 			c.add(file.Note, w.config.CAFiles[0], "add the authority that comes after it", "authority %s in %s ends on %s", ca.Subject, in, ends)
 		}
 	}

@@ -3,10 +3,12 @@ package gateway
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"cordon/policy"
 	"cordon/policy/file"
 	"cordon/policy/usage"
+	"cordon/tunnels/identity"
 )
 
 // DeviceView is a device of a policy as `cordon device show` prints it.
@@ -22,9 +24,37 @@ type DeviceView struct {
 	Vanished bool          `json:"vanished,omitempty"`
 	Flows    []FlowView    `json:"flows"`
 	Limits   []DeviceLimit `json:"limits,omitempty"`
+	// Certificates are those that Cordon shows for the device, as the files have them now. They are
+	// there where one device is asked for.
+	Certificates []CertificateView `json:"certificates,omitempty"`
 	// Effective is the merged policy, each line with the file and line that it comes from. It is
 	// there where one device is asked for.
 	Effective string `json:"effective,omitempty"`
+}
+
+// CertificateView is a certificate that is shown for a device.
+type CertificateView struct {
+	File     string     `json:"file"`
+	Names    []string   `json:"names,omitempty"`
+	NotAfter *time.Time `json:"not_after,omitempty"`
+	Problem  string     `json:"problem,omitempty"` // why it cannot be read
+}
+
+// ViewCertificates reads the certificates that are shown for a device of a policy.
+func ViewCertificates(p *policy.Policy, d *policy.Device) (all []CertificateView) {
+	for _, f := range p.FlowsOf(d) {
+		if f.CertFile == "" || f.To.Tunnel.Kind == "plain" || slices.ContainsFunc(all, func(v CertificateView) bool { return v.File == f.CertFile }) {
+			continue
+		}
+		v := CertificateView{File: f.CertFile}
+		if leaf, err := identity.ReadLeaf(f.CertFile); err != nil {
+			v.Problem = err.Error()
+		} else {
+			v.Names, v.NotAfter = identity.Names(leaf), &leaf.NotAfter
+		}
+		all = append(all, v)
+	}
+	return all
 }
 
 // FlowView is one of its flows.
@@ -113,6 +143,7 @@ func (g *Gateway) devices(name string) ([]DeviceView, error) {
 		v.Fill(used)
 		if name != "" {
 			v.Effective, _ = p.Effective(name) // a device of the policy has one
+			v.Certificates = ViewCertificates(p, d)
 		}
 		views = append(views, v)
 	}

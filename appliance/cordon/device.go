@@ -130,6 +130,7 @@ func (o *options) devices(cmd *cobra.Command, socket, name string) ([]gateway.De
 		return nil, failure{exitFailed, gateway.NoDevice(p, name)}
 	}
 	v := gateway.ViewDevice(p, d)
+	v.Certificates = gateway.ViewCertificates(p, d)
 	if v.Effective, err = p.Effective(name); err != nil {
 		return nil, err
 	}

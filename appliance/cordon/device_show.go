@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"cordon/appliance/screen"
 	"cordon/gateway"
+	"cordon/tunnels/identity"
 )
 
 func showDevice(cmd *cobra.Command, o *options, v gateway.DeviceView) error {
@@ -34,7 +36,22 @@ func showDevice(cmd *cobra.Command, o *options, v gateway.DeviceView) error {
 	for _, k := range keys {
 		out.Printf("  %s: %s\n", k, v.About[k])
 	}
-	out.Printf("  address: %s\n  AE titles: %s\n\n", strings.Join(v.Address, ", "), strings.Join(v.AETitles, ", "))
+	out.Printf("  address: %s\n  AE titles: %s\n", strings.Join(v.Address, ", "), strings.Join(v.AETitles, ", "))
+	for _, c := range v.Certificates {
+		if c.NotAfter == nil {
+			out.Printf("  certificate: %s\n", screen.Coloured(c.Problem, screen.Yellow))
+			continue
+		}
+		verb, colour := "ends on", screen.Grey
+		switch left := time.Until(*c.NotAfter); {
+		case left < 0:
+			verb, colour = "ended on", screen.Red
+		case left < gateway.Soon:
+			colour = screen.Yellow
+		}
+		out.Printf("  certificate: %s (%s), %s\n", c.File, identity.Few(c.Names), screen.Coloured(verb+" "+c.NotAfter.Format(time.DateOnly), colour))
+	}
+	out.Printf("\n")
 	t := out.Table("FLOW", "PROTOCOL", "MODE", "HEARD ON", "TO", "THROUGH", "FILE")
 	for _, f := range v.Flows {
 		heard := f.HeardOn

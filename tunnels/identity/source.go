@@ -233,6 +233,24 @@ func load(f Files) (*Material, error) {
 	return m, nil
 }
 
+// ReadLeaf reads the first certificate of a file, without a key.
+func ReadLeaf(path string) (*x509.Certificate, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := blocks(b)
+	if err != nil {
+		return nil, named(path, err)
+	}
+	for _, block := range all {
+		if block.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(block.Bytes)
+		}
+	}
+	return nil, named(path, errors.New("holds no certificate"))
+}
+
 // named puts the path before an error that does not have it.
 func named(path string, err error) error {
 	var p *os.PathError
