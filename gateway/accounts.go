@@ -21,8 +21,7 @@ type account struct {
 
 	mu          sync.Mutex
 	refused     uint64
-	lastRefusal *Refusal
-	narrowed    *Refusal // the last association of which something was taken away
+	reports     reports
 	rejections  rejections
 	dialProblem string
 	dialReason  reason.Code
@@ -96,37 +95,23 @@ func (a *accounts) sorted() []*account {
 func (a *account) note(s *session, v *protocols.Verdict, now time.Time) {
 	a.lastSeen.Store(now.UnixNano())
 	a.counters.count(v)
-	if v.Reason == "" {
+	kind := Kind("")
+	if v.Reason != "" {
+		kind = kindOf(v, s.rules.Mode() == policy.Enforce)
+	}
+	if kind == "" {
 		return
-	}
-	narrowed := v.Would == protocols.Rewrite && v.Reason != reason.PolicyRewrite
-	rejected := v.Reason == reason.DICOMPeerRejected || v.Reason == reason.DICOMPeerFailed
-	if v.Would != protocols.Refuse && !narrowed && !rejected {
-		return
-	}
-	from := "device"
-	if s.fromServer(v.From) {
-		from = "server"
-	}
-	r := &Refusal{
-		Time: now, Unit: v.Unit.String(), From: from, Reason: v.Reason, Rule: v.Rule,
-		Found: v.Found.String(), Passed: !v.Refused(), Session: s.id, Peer: s.peer,
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case narrowed:
-		r.Passed = s.rules.Mode() != policy.Enforce
-		a.narrowed = r
-		return
-	case rejected:
-		r.Passed = false // it is the answer that passed, not what it rejects
+	a.reports.note(kind, s, v, now)
+	switch kind {
+	case Refused, WouldRefuse:
+		a.refused++
+	case Rejected:
 		a.counters.rejections.Inc()
-		a.rejections.add(r, time.Unix(0, a.lastGood.Load()))
-		return
+		a.rejections.add(now, time.Unix(0, a.lastGood.Load()))
 	}
-	a.refused++
-	a.lastRefusal = r
 }
 
 // dialFailed notes that the upstream could not be reached, did not prove who it is, or ended the

@@ -47,6 +47,7 @@ type Gateway struct {
 	// dialUpstream connects to where a flow leads; tests put networks of their own here.
 	dialUpstream func(context.Context, *policy.Flow) (tunnels.Conn, error)
 	unknown      unknownPeers
+	auditFile    string // which only a restart changes; "-" for standard output
 	budget       budget
 	handshakes   handshakes
 	watchers     watchers
@@ -76,7 +77,7 @@ type Gateway struct {
 // load, addresses can be bound. Nothing is half-started: on an error all is closed again.
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
-		opts: o, log: o.Log, store: policy.NewStore(o.Policy), audit: o.Audit, began: time.Now(),
+		opts: o, log: o.Log, store: policy.NewStore(o.Policy), audit: o.Audit, auditFile: o.Policy.Box.Audit, began: time.Now(),
 		listeners: map[string]*listener{}, sessions: map[*session]struct{}{}, holders: map[string]*holder{},
 		stopped: make(chan struct{}),
 	}

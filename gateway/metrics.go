@@ -36,7 +36,7 @@ func newMetrics(g *Gateway) *metrics {
 		bytes:    counter("unit_bytes_total", "Bytes of the units judged.", "device", "flow"),
 		dials:    counter("dial_failures_total", "Upstreams not reached.", "device", "flow"),
 		unread:   counter("connections_unread_total", "Connections closed before anything was read.", "listener", "reason"),
-		rejected: counter("peer_rejections_total", "Associations that the server itself rejected and requests that it failed, or the device where a server connects.", "device", "flow"),
+		rejected: counter("peer_rejections_total", "Associations that the server itself rejected, requests that it failed and sessions that it cut with requests unanswered, or the device where a server connects.", "device", "flow"),
 		reloads:  counter("reloads_total", "Policy reloads: done, unchanged (the files said what was in force), refused.", "result"),
 	}
 	m.registry.MustRegister(m.units, m.refusals, m.bytes, m.dials, m.unread, m.rejected, m.reloads,

@@ -7,21 +7,21 @@ import (
 	"cordon/protocols/dicom"
 )
 
-// rejections are the associations that the end a flow connects to rejected by itself, and the requests
-// that it failed, since it last accepted something. Cordon refused nothing, yet the device is as badly off.
+// rejections are the associations that the end a flow connects to rejected by itself, the requests that
+// it failed, and the sessions that it ended with requests unanswered, since it last accepted something.
+// Cordon refused nothing, yet the device is as badly off.
 type rejections struct {
-	count uint64
-	since time.Time
-	last  *Refusal
+	count       uint64
+	since, last time.Time
 }
 
 // add takes one more into account. lastGood is when something was last accepted, zero for never.
-func (r *rejections) add(one *Refusal, lastGood time.Time) {
-	if r.last == nil || lastGood.After(r.last.Time) {
-		*r = rejections{since: one.Time}
+func (r *rejections) add(now, lastGood time.Time) {
+	if r.count == 0 || lastGood.After(r.last) {
+		*r = rejections{since: now}
 	}
 	r.count++
-	r.last = one
+	r.last = now
 }
 
 // refusedBy says what an A-ASSOCIATE-RJ of a peer, or its failure, means and what to do about it. The

@@ -217,7 +217,7 @@ func (s *session) safely(f func() error) (err error) {
 func (s *session) failure(from protocols.Side, code reason.Code, err error, n int) protocols.Verdict {
 	var v protocols.Verdict
 	v.Reset(from)
-	v.Unit.Set("unreadable")
+	v.Unit.Set(unitUnreadable)
 	v.Refuse(code, "built-in "+string(s.listener.Protocol))
 	v.Bytes, v.Settled = int64(n), true
 	var m *protocols.Malformed
@@ -227,6 +227,9 @@ func (s *session) failure(from protocols.Side, code reason.Code, err error, n in
 	}
 	return v
 }
+
+// unitUnreadable is the unit of bytes that could not be read.
+const unitUnreadable = "unreadable"
 
 // turnOpaque decides whether the session goes on without inspection, and makes it so. It takes
 // the only candidate where no first unit could choose a flow.

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"cordon/policy"
@@ -54,21 +56,23 @@ type ReloadStatus struct {
 // FlowStatus is one device's flow. Do says what to do about its State; it is empty when nothing
 // is to be done.
 type FlowStatus struct {
-	Device      string     `json:"device"`
-	Flow        string     `json:"flow"`
-	Protocol    string     `json:"protocol,omitempty"`
-	Mode        string     `json:"mode,omitempty"`
-	Upstream    string     `json:"upstream,omitempty"` // what the flow connects to; the device, of a flow toward it
-	From        string     `json:"from,omitempty"`     // the server that a flow toward the device comes from
-	State       string     `json:"state"`
-	Sessions    int64      `json:"sessions"`
-	LastSeen    *time.Time `json:"last_seen,omitempty"`
-	LastGood    *time.Time `json:"last_good,omitempty"` // when the end that it connects to last accepted something
-	Refused     uint64     `json:"refused"`
-	LastRefusal *Refusal   `json:"last_refusal,omitempty"`
-	Meaning     string     `json:"meaning,omitempty"` // of the last refusal's reason; in the state rejected, of the last rejection
+	Device   string     `json:"device"`
+	Flow     string     `json:"flow"`
+	Protocol string     `json:"protocol,omitempty"`
+	Mode     string     `json:"mode,omitempty"`
+	Upstream string     `json:"upstream,omitempty"` // what the flow connects to; the device, of a flow toward it
+	From     string     `json:"from,omitempty"`     // the server that a flow toward the device comes from
+	Vanished string     `json:"vanished,omitempty"` // the file of the device, where it is gone; the device stays in force
+	State    string     `json:"state"`
+	Sessions int64      `json:"sessions"`
+	LastSeen *time.Time `json:"last_seen,omitempty"`
+	LastGood *time.Time `json:"last_good,omitempty"` // when the end that it connects to last accepted something
+	Refused  uint64     `json:"refused"`
+	// LastRefusal is the one that State tells of; where it tells of something else, the last.
+	LastRefusal *Refusal `json:"last_refusal,omitempty"`
+	Meaning     string   `json:"meaning,omitempty"` // of the last refusal's reason; in the state rejected, of the last rejection
 	// Rejected is how many associations the end that the flow connects to rejected by itself since it
-	// last accepted something.
+	// last accepted something, how many requests it failed, and how many sessions it cut.
 	Rejected      uint64     `json:"rejected,omitempty"`
 	RejectedSince *time.Time `json:"rejected_since,omitempty"`
 	LastRejection *Refusal   `json:"last_rejection,omitempty"`
@@ -78,6 +82,12 @@ type FlowStatus struct {
 	Problem   string     `json:"problem,omitempty"` // with the upstream
 	DownSince *time.Time `json:"down_since,omitempty"`
 	Do        string     `json:"do,omitempty"`
+	// Besides is what would be the flow's State, were it not in a worse one: what a server rejects does
+	// not make untrue what enforce would have refused.
+	Besides []Report `json:"besides,omitempty"`
+	// Reports is all that was refused, or would have been, narrowed or rejected since the start, the
+	// latest first.
+	Reports []Report `json:"reports"`
 }
 
 // remembered is how long a refusal marks its flow although other units pass: a device that is
@@ -90,9 +100,10 @@ const (
 	FlowSilent      = "silent"       // nothing was heard yet
 	FlowRefusing    = "refusing"     // the last unit was refused, or one in the last five minutes
 	FlowWouldRefuse = "would-refuse" // it passed, but enforce would have refused it
-	FlowRejected    = "rejected"     // the server itself rejects associations or fails requests (or the device, of a server)
+	FlowRejected    = "rejected"     // the server itself rejects associations, fails requests or leaves them unanswered (or the device, of a server)
 	FlowDown        = "down"         // the upstream cannot be reached
 	FlowHeld        = "held"         // the device is quarantined or retired
+	FlowRemoved     = "removed"      // the policy has no such flow any longer
 )
 
 // TunnelStatus is how a tunnel is.
@@ -149,51 +160,126 @@ func (g *Gateway) Status() Status {
 // status describes an account with so many sessions; f is its flow in p, the policy in force, nil
 // when it has none.
 func (a *account) status(p *policy.Policy, f *policy.Flow, sessions int64) FlowStatus {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.mu.Lock() // for copying alone: sessions wait for it
+	all, rejected := a.reports.list(), a.rejections
 	st := FlowStatus{
 		Device: a.device, Flow: a.flow, State: FlowSilent, Sessions: sessions, Refused: a.refused,
-		LastSeen: unixOrNil(a.lastSeen.Load()), LastGood: unixOrNil(a.lastGood.Load()),
-		LastRefusal: advised(p, a.device, a.flow, a.lastRefusal), Narrowed: advised(p, a.device, a.flow, a.narrowed), Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
+		LastSeen: unixOrNil(a.lastSeen.Load()), LastGood: unixOrNil(a.lastGood.Load()), Problem: a.dialProblem, DownSince: timeOrNil(a.downSince),
 	}
+	down := a.dialReason
+	a.mu.Unlock()
+
+	latestFirst(all)
+	removed := gone(p, a.device, a.flow)
 	if f != nil {
 		st.Protocol, st.Mode, st.Upstream = string(f.Protocol), f.Mode.String(), f.To.Name
 		if f.FromServer {
 			st.From = f.From.Name
 		}
+		if f.Device.Vanished {
+			st.Vanished = f.Device.Origin
+		}
 	}
-	r, rejection := st.LastRefusal, a.rejections.last
-	marks := func(r *Refusal) bool {
-		return r != nil && (st.LastGood == nil || r.Time.After(*st.LastGood) || time.Since(r.Time) < remembered)
+	if !removed { // what would allow it stood where something else stands now
+		for i := range all {
+			all[i].Refusal = *advised(p, a.device, a.flow, &all[i].Refusal)
+		}
 	}
-	refused, rejected := marks(r), marks(rejection)
-	rejected = rejected && (!refused || rejection.Time.After(r.Time))
-	if r != nil {
-		st.Meaning = reason.Lookup(r.Reason).Meaning
+	st.Reports = all
+	st.LastRefusal = refusalIn(all, Refused, WouldRefuse)
+	if removed {
+		st.State, st.Problem, st.DownSince = FlowRemoved, "", nil
+		return st
 	}
-	if rejected {
-		st.Rejected, st.RejectedSince, st.LastRejection = a.rejections.count, timeOrNil(a.rejections.since), advised(p, a.device, a.flow, rejection)
+	st.Narrowed = refusalIn(all, Narrowed, WouldNarrow)
+
+	var refused, would, rejection *Report
+	for i := len(all) - 1; i >= 0; i-- {
+		switch r := &all[i]; {
+		case !st.marks(&r.Refusal):
+		case r.Kind == Refused:
+			refused = r
+		case r.Kind == WouldRefuse:
+			would = r
+		case r.Kind == Rejected:
+			rejection = r
+		}
 	}
+	if rejection != nil {
+		st.Rejected, st.RejectedSince, st.LastRejection = rejected.count, timeOrNil(rejected.since), &rejection.Refusal
+	}
+	var told *Report // by the state
 	switch {
 	case f != nil && f.Device.State != policy.Active:
 		st.State, st.Do = FlowHeld, fmt.Sprintf("The device is %s. Set state: active in %s when it may talk again.", f.Device.State, f.Device.Origin)
-	case a.dialProblem != "":
-		st.State, st.Do = FlowDown, reason.Lookup(a.dialReason).Do
+	case st.Problem != "":
+		st.State, st.Do = FlowDown, reason.Lookup(down).Do
 		if st.From != "" {
 			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
 		}
-	case rejected:
-		st.State = FlowRejected
-		st.Meaning, st.Do = refusedBy(rejection.From == "device", rejection.Found)
-	case refused && r.Passed:
-		st.State, st.Do = FlowWouldRefuse, r.Do
-	case refused:
-		st.State, st.Do = FlowRefusing, r.Do
+		if refused != nil && ofUpstream(refused.Reason) {
+			refused = nil
+		}
+	case rejection != nil && (refused == nil || rejection.Time.After(refused.Time)):
+		st.State, told = FlowRejected, rejection
+	case refused != nil:
+		st.State, told = FlowRefusing, refused
+	case would != nil:
+		st.State, told = FlowWouldRefuse, would
 	case st.LastSeen != nil:
 		st.State = FlowOK
 	}
+	switch st.State {
+	case FlowRefusing, FlowWouldRefuse:
+		st.LastRefusal, st.Do = &told.Refusal, told.Do
+	}
+	if st.LastRefusal != nil {
+		st.Meaning = reason.Lookup(st.LastRefusal.Reason).Meaning
+	}
+	if st.State == FlowRejected {
+		st.Meaning, st.Do = refusedBy(rejection.From == "device", rejection.Found)
+	}
+	for _, r := range []*Report{rejection, refused, would} {
+		if r != nil && r != told {
+			st.Besides = append(st.Besides, *r)
+		}
+	}
 	return st
 }
+
+// gone tells whether a policy does not have a flow any longer, or a device where no flow was chosen.
+// Where no device was known there is nothing that could be.
+func gone(p *policy.Policy, device, flow string) bool {
+	switch {
+	case device == "" || strings.HasPrefix(device, "("):
+		return false
+	case flow == "":
+		return p.Device(device) == nil
+	}
+	return p.Flow(device+"/"+flow) == nil
+}
+
+// refusalIn is the latest report of some kinds, nil where there is none.
+func refusalIn(all []Report, kinds ...Kind) *Refusal {
+	for i := range all {
+		if slices.Contains(kinds, all[i].Kind) {
+			return &all[i].Refusal
+		}
+	}
+	return nil
+}
+
+// marks tells whether a refusal still says how its flow is. That of an upstream that could not be
+// reached is over as soon as it accepts something.
+func (st *FlowStatus) marks(r *Refusal) bool {
+	if st.LastGood == nil || r.Time.After(*st.LastGood) {
+		return true
+	}
+	return !ofUpstream(r.Reason) && time.Since(r.Time) < remembered
+}
+
+// ofUpstream tells whether a reason says that an upstream was not reached, or not believed.
+func ofUpstream(code reason.Code) bool { return code.Group() == reason.UpstreamUnreachable.Group() }
 
 func unixOrNil(ns int64) *time.Time {
 	if ns == 0 {

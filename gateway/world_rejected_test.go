@@ -247,7 +247,7 @@ func TestCutSessionsAreRecorded(t *testing.T) {
 
 	mustAssociate(t, w, ctImage).Abort()
 	w.heard(`"unit":"A-ABORT"`, `"direction":"to-server"`, string(reason.SessionCut), "service-user")
-	if e, err := w.gw.Explain(string(reason.SessionCut)); err != nil || len(e.Recent) != 1 {
+	if e, err := w.gw.Explain(string(reason.SessionCut)); err != nil || len(e.Recent) != 3 || e.Recent[0].Unit != "A-ABORT" {
 		t.Errorf("explained as %+v, %v", e, err)
 	}
 }

@@ -254,6 +254,9 @@ const stuck = 100 * time.Millisecond
 // ErrLost is what Close returns when records were left.
 var ErrLost = errors.New("audit records could not be written")
 
+// Remembers is how many records Recent and BySession know at most.
+func (l *Log) Remembers() int { return l.recent }
+
 // Recent returns the last n records, the newest last. They are there even if they could not be
 // written.
 func (l *Log) Recent(n int) []Record {

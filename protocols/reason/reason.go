@@ -13,30 +13,37 @@ type Code string
 
 // Info says what a code means and how a refusal for it is answered on the wire.
 type Info struct {
-	Code    Code
-	Meaning string // one sentence, for whoever reads a refusal
-	Do      string // what to do about it, in the imperative
+	Code    Code   `json:"code"`
+	Meaning string `json:"meaning"` // one sentence, for whoever reads a refusal
+	Do      string `json:"do"`      // what to do about it, in the imperative
 	// Transient says that the same unit may pass later, so the peer is asked to try again.
-	Transient bool
+	Transient bool `json:"transient"`
 	// Theirs says that it is no refusal of ours but a peer's own answer, which says itself whether the
 	// same unit may pass later.
-	Theirs bool
+	Theirs bool `json:"theirs"`
 
-	RJ     RJ     // A-ASSOCIATE-RJ (PS3.8 §9.3.4)
-	Abort  Abort  // A-ABORT (PS3.8 §9.3.8)
-	Status uint16 // DIMSE status (PS3.7 Annex C, PS3.4); 0 where no response is made
-	ERR    string // HL7 table 0357 code for ERR-3; "" where no acknowledgment is made
-	HTTP   int    // HTTP status; 0 where none
+	RJ     RJ     `json:"rj,omitzero"`      // A-ASSOCIATE-RJ (PS3.8 §9.3.4)
+	Abort  Abort  `json:"abort,omitzero"`   // A-ABORT (PS3.8 §9.3.8)
+	Status uint16 `json:"status,omitempty"` // DIMSE status (PS3.7 Annex C, PS3.4); 0 where no response is made
+	ERR    string `json:"err,omitempty"`    // HL7 table 0357 code for ERR-3; "" where no acknowledgment is made
+	HTTP   int    `json:"http,omitempty"`   // HTTP status; 0 where none
 }
 
 // Refuses tells whether what is recorded for the reason was kept from passing, or would have been.
 func (i Info) Refuses() bool { return i.Code != PolicyRewrite }
 
 // RJ is the result, source and reason of an A-ASSOCIATE-RJ.
-type RJ struct{ Result, Source, Reason uint8 }
+type RJ struct {
+	Result uint8 `json:"result"`
+	Source uint8 `json:"source"`
+	Reason uint8 `json:"reason"`
+}
 
 // Abort is the source and reason of an A-ABORT.
-type Abort struct{ Source, Reason uint8 }
+type Abort struct {
+	Source uint8 `json:"source"`
+	Reason uint8 `json:"reason"`
+}
 
 // Lookup returns what is known of a code; for a code that is not registered, such as that of a
 // patch, an Info with only its Code and the answers of a general refusal.
