@@ -193,9 +193,16 @@ func (a *account) status(p *policy.Policy, f *policy.Flow, sessions int64) FlowS
 	}
 	st.Narrowed = refusalIn(all, Narrowed, WouldNarrow)
 
-	var refused, would, rejection *Report
-	for i := len(all) - 1; i >= 0; i-- {
-		switch r := &all[i]; {
+	st.judge(f, rejected, reason.Lookup(down).Do)
+	return st
+}
+
+// judge says how the flow is, what to do about it, and what else is to be said of it. f is its flow in
+// the policy in force, nil when it has none; mend is what to do about an upstream that is down.
+func (st *FlowStatus) judge(f *policy.Flow, rejected rejections, mend string) {
+	var refused, would, rejection *Report // the latest that say how the flow is
+	for i := len(st.Reports) - 1; i >= 0; i-- {
+		switch r := &st.Reports[i]; {
 		case !st.marks(&r.Refusal):
 		case r.Kind == Refused:
 			refused = r
@@ -208,43 +215,35 @@ func (a *account) status(p *policy.Policy, f *policy.Flow, sessions int64) FlowS
 	if rejection != nil {
 		st.Rejected, st.RejectedSince, st.LastRejection = rejected.count, timeOrNil(rejected.since), &rejection.Refusal
 	}
+	if st.Problem != "" && refused != nil && ofUpstream(refused.Reason) {
+		refused = nil // it says no more than that
+	}
 	var told *Report // by the state
 	switch {
 	case f != nil && f.Device.State != policy.Active:
 		st.State, st.Do = FlowHeld, fmt.Sprintf("The device is %s. Set state: active in %s when it may talk again.", f.Device.State, f.Device.Origin)
+	case st.Problem != "" && st.From != "":
+		st.State, st.Do = FlowDown, fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
 	case st.Problem != "":
-		st.State, st.Do = FlowDown, reason.Lookup(down).Do
-		if st.From != "" {
-			st.Do = fmt.Sprintf("Check that the device is on, and that identify.ip and ae.port are right (%s).", f.Device.Origin)
-		}
-		if refused != nil && ofUpstream(refused.Reason) {
-			refused = nil
-		}
+		st.State, st.Do = FlowDown, mend
 	case rejection != nil && (refused == nil || rejection.Time.After(refused.Time)):
 		st.State, told = FlowRejected, rejection
+		st.Meaning, st.Do = refusedBy(rejection.From == "device", rejection.Found)
 	case refused != nil:
-		st.State, told = FlowRefusing, refused
+		st.State, told, st.LastRefusal, st.Do = FlowRefusing, refused, &refused.Refusal, refused.Do
 	case would != nil:
-		st.State, told = FlowWouldRefuse, would
+		st.State, told, st.LastRefusal, st.Do = FlowWouldRefuse, would, &would.Refusal, would.Do
 	case st.LastSeen != nil:
 		st.State = FlowOK
 	}
-	switch st.State {
-	case FlowRefusing, FlowWouldRefuse:
-		st.LastRefusal, st.Do = &told.Refusal, told.Do
-	}
-	if st.LastRefusal != nil {
+	if st.LastRefusal != nil && st.State != FlowRejected {
 		st.Meaning = reason.Lookup(st.LastRefusal.Reason).Meaning
-	}
-	if st.State == FlowRejected {
-		st.Meaning, st.Do = refusedBy(rejection.From == "device", rejection.Found)
 	}
 	for _, r := range []*Report{rejection, refused, would} {
 		if r != nil && r != told {
 			st.Besides = append(st.Besides, *r)
 		}
 	}
-	return st
 }
 
 // gone tells whether a policy does not have a flow any longer, or a device where no flow was chosen.
