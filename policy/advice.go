@@ -165,6 +165,45 @@ func (f *Flow) Roles(class string) (scu, scp bool) {
 	return false, false
 }
 
+// Instead is a flow that follows from another as a file would hold it, with one entry more in its
+// allow list: "archive.return: {from: pacs, allow: [commit, echo, store: [CT Image Storage]]}".
+// Written so it stands for what would follow, and takes nothing away. It is "" for a flow that a
+// file holds.
+func (p *Policy) Instead(f *Flow, entry string) string {
+	for _, d := range p.origins.devices {
+		if d.name.Value != f.Device.Name {
+			continue
+		}
+		for _, e := range d.follows {
+			if e.Key == f.Name {
+				return e.Key + ": " + instead(e.Value, entry)
+			}
+		}
+	}
+	return ""
+}
+
+func instead(flow *file.Node, entry string) string {
+	var parts, allow []string
+	for _, e := range flow.Entries {
+		if e.Key != "allow" {
+			parts = append(parts, e.Key+": "+file.Inline(e.Value))
+			continue
+		}
+		for _, item := range e.Value.Items {
+			text := file.Inline(&file.Node{Kind: file.List, Items: []*file.Node{item}})
+			if text = text[1 : len(text)-1]; !slices.Contains(allow, text) {
+				allow = append(allow, text)
+			}
+		}
+		if !slices.Contains(allow, entry) {
+			allow = append(allow, entry)
+		}
+		parts = append(parts, "allow: ["+strings.Join(allow, ", ")+"]")
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
 // Elsewhere finds another flow of the device, in the same direction, that lets pass what is wanted;
 // nil when there is none.
 func (p *Policy) Elsewhere(f *Flow, w Wanted) *Flow {

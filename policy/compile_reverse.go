@@ -16,6 +16,7 @@ type reverse struct {
 	to    file.Text
 	at    file.Pos // of the first operation that asks for something
 	must  file.Pos // of the first that says what comes back, so that it must be able to
+	lists string   // the flow that holds that one
 	moves bool
 	mode  string   // of the strictest flow that it follows from
 	said  file.Pos // where that is said, when the flow itself says it
@@ -39,40 +40,91 @@ func (c *compiler) reverse(d *deviceFile, base deviceFlows) {
 	for _, name := range sortedKeys(d.y.Flows) {
 		y := d.y.Flows[name]
 		u := c.policy.Upstreams[y.To.Value]
-		if u == nil || u.Tunnel == nil || y.From.Set() || c.written(d, u) {
+		if u == nil || u.Tunnel == nil || y.From.Set() {
 			continue
 		}
 		r := found[u.application()]
 		if r == nil {
 			r = &reverse{flow: name, to: y.To}
 		}
-		if r.follow(&y, or(y.Mode, or(d.y.Mode, "shadow"))) && found[u.application()] == nil {
+		if r.follow(name, &y, or(y.Mode, or(d.y.Mode, "shadow"))) && found[u.application()] == nil {
 			found[u.application()] = r
 			ways = append(ways, r)
 		}
 	}
 	for _, r := range ways {
-		if c.reachable(d, r) {
+		if written := c.written(d, c.policy.Upstreams[r.to.Value]); len(written) > 0 {
+			c.replaced(d, r, written)
+		} else if c.reachable(d, r) {
 			c.back(d, r, base)
 		}
 	}
 }
 
-// written tells whether the device's files have a DICOM flow from that server.
-func (c *compiler) written(d *deviceFile, u *Upstream) bool {
-	for _, y := range d.y.Flows {
+// written names the DICOM flows from that server that the device's files have.
+func (c *compiler) written(d *deviceFile, u *Upstream) (flows []string) {
+	for _, name := range sortedKeys(d.y.Flows) {
+		y := d.y.Flows[name]
 		from := c.policy.Upstreams[y.From.Value]
 		if from != nil && from.application() == u.application() && y.Protocol.Value != string(HL7) &&
 			!slices.ContainsFunc(y.Allow.Verbs, func(v file.Verb) bool { return protocolOf(v.Name) != DICOM }) {
-			return true
+			flows = append(flows, name)
 		}
 	}
-	return false
+	return flows
 }
 
-// follow adds what a flow of that mode asks the server to bring back, and tells whether that is
-// anything.
-func (r *reverse) follow(y *file.Flow, mode string) bool {
+// replaced notes what would come back if no flow from the server were written, and does not now.
+func (c *compiler) replaced(d *deviceFile, r *reverse, written []string) {
+	if _, _, why := c.obstacle(d, c.policy.Upstreams[r.to.Value]); why != "" {
+		return // nothing would
+	}
+	var flows []*Flow
+	for _, name := range written {
+		f := c.policy.flows[d.Name+"/"+name]
+		if f == nil {
+			return // that it is wrong is said already
+		}
+		flows = append(flows, f)
+	}
+	takes := func(class, unit string) bool {
+		return slices.ContainsFunc(flows, func(f *Flow) bool { return f.Allows(Wanted{Class: class, Unit: unit}) })
+	}
+	var gone []string
+	add := func(what string) {
+		if !slices.Contains(gone, what) {
+			gone = append(gone, what)
+		}
+	}
+	for _, n := range r.allow {
+		switch stored := n.Get("store"); {
+		case n.Value == "commit" && !takes(commitPush, "N-EVENT-REPORT-RQ"), n.Value == "echo" && !takes("1.2.840.10008.1.1", "C-ECHO-RQ"):
+			add(n.Value)
+		case stored == nil:
+		case stored.Kind == file.Word && !slices.ContainsFunc(flows, func(f *Flow) bool { return f.dicom.storage != nil }):
+			add("other objects")
+		case stored.Kind == file.List:
+			for _, name := range stored.Items {
+				if uid, known := asUID(name.Value); known && !takes(uid, "C-STORE-RQ") {
+					add(name.Value)
+				}
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	const most = 4
+	if n := len(gone) - most; n > 1 {
+		gone = append(gone[:most], fmt.Sprintf("%d more", n))
+	}
+	c.Notef(d.y.Flows[written[0]].From.At, file.Remark, "add it to allow, unless the device can do without",
+		"this flow replaces %s.return; what flow %s asks for no longer comes back: %s", r.flow, r.flow, strings.Join(gone, ", "))
+}
+
+// follow adds what a flow of that name and mode asks the server to bring back, and tells whether
+// that is anything.
+func (r *reverse) follow(name string, y *file.Flow, mode string) bool {
 	before := len(r.allow)
 	for i := range y.Allow.Verbs {
 		v := &y.Allow.Verbs[i]
@@ -83,7 +135,7 @@ func (r *reverse) follow(y *file.Flow, mode string) bool {
 			r.moves = true
 			r.allow = append(r.allow, entries(v.At, file.Entry{Key: "store", Value: returned(v)}))
 			if v.Returns.Set() && !r.must.Set() {
-				r.must = v.At
+				r.must, r.lists = v.At, name
 			}
 		default:
 			continue
@@ -229,7 +281,7 @@ func (c *compiler) back(d *deviceFile, r *reverse, base deviceFlows) {
 	file.Decode(n, &y, c.Problems)
 	c.flow(d, name, y, base)
 	if f := c.policy.flows[d.Name+"/"+name]; f != nil {
-		f.Follows = r.flow
+		f.Follows, f.Lists = r.flow, r.lists
 	}
 }
 

@@ -159,7 +159,9 @@ type Flow struct {
 	Device *Device
 	// Follows is the flow to a server that this one, which no file holds, follows from: its
 	// moves and storage commitments bring something back. "" for a flow that a file holds.
-	Follows  string
+	Follows string
+	// Lists is the flow whose move lists the SOP classes that come back by this one; "" where none does.
+	Lists    string
 	Protocol Protocol
 	Mode     Mode
 	Listener *Listener

@@ -125,6 +125,61 @@ func TestReverseFlows(t *testing.T) {
 	}
 }
 
+// TestReplacedFlowsAreNoted: a written flow from a server stands for all that would follow, and what
+// it takes away is said where it is written.
+func TestReplacedFlowsAreNoted(t *testing.T) {
+	for _, tt := range []struct{ name, flows, want string }{
+		{"all of it", "a: {to: pacs, allow: [echo, store: all, commit]}\n  back: {from: pacs, allow: [store: [CT Image Storage]]}",
+			"this flow replaces a.return; what flow a asks for no longer comes back: commit, echo"},
+		{"one thing", "a: {to: pacs, allow: [echo, commit]}\n  back: {from: pacs, allow: [echo]}", "this flow replaces a.return; what flow a asks for no longer comes back: commit"},
+		{"nothing", "a: {to: pacs, allow: [echo, commit]}\n  back: {from: pacs, allow: [echo, store: all, commit]}", ""},
+		{"a class", "a: {to: pacs, allow: [move: {to: self, returns: [CT Image Storage, MR Image Storage]}]}\n  back: {from: pacs, allow: [store: [CT Image Storage]]}",
+			"this flow replaces a.return; what flow a asks for no longer comes back: MR Image Storage"},
+		{"classes that nobody lists", "a: {to: pacs, allow: [move: {to: self}]}\n  back: {from: pacs, allow: [store: [CT Image Storage]]}",
+			"this flow replaces a.return; what flow a asks for no longer comes back: other objects"},
+		{"nothing followed", "a: {to: pacs, allow: [echo, store: all]}\n  back: {from: pacs, allow: [store: all]}", ""},
+	} {
+		head, _, _ := strings.Cut(reverseCT, "flows:")
+		_, diags := reversed(t, head+"flows:\n  "+tt.flows)
+		got := ""
+		for _, d := range diags {
+			if strings.Contains(d.Message, "replaces") {
+				if got = d.Message; d.Line != 7 {
+					t.Errorf("%s: line %d", tt.name, d.Line)
+				}
+			}
+		}
+		if got != tt.want || diags.Failed() {
+			t.Errorf("%s: %q, want %q\n%s", tt.name, got, tt.want, diags)
+		}
+	}
+}
+
+// TestInsteadOfWhatFollows: what is written in place of a flow that follows takes nothing away, and
+// says what it says besides.
+func TestInsteadOfWhatFollows(t *testing.T) {
+	ct := reverseCT + "    mode: learn\n    transfer_syntaxes: [Explicit VR Little Endian]\n"
+	p, diags := reversed(t, ct)
+	if p == nil {
+		t.Fatal(diags)
+	}
+	text := p.Instead(p.Flow("ct-1/archive.return"), "store: [MR Image Storage]")
+	want := "archive.return: {from: pacs, allow: [store: [CT Image Storage], commit, echo, store: [MR Image Storage]], mode: learn, transfer_syntaxes: [Explicit VR Little Endian]}"
+	if text != want {
+		t.Errorf("%s, want\n%s", text, want)
+	}
+	p, diags = reversed(t, ct+"  "+text+"\n")
+	if p == nil || strings.Contains(diags.String(), "replaces") {
+		t.Fatal(diags)
+	}
+	if f := p.Flow("ct-1/archive.return"); f.Follows != "" || f.Mode != Learn || letsThrough(f) != " echo CT MR report" {
+		t.Errorf("%+v lets through %s", f, letsThrough(f))
+	}
+	if got := p.Instead(p.Flow("ct-1/archive"), "echo"); got != "" {
+		t.Errorf("of a flow that is written: %q", got)
+	}
+}
+
 // letsThrough says what a flow lets the server send.
 func letsThrough(f *Flow) (out string) {
 	for _, x := range []struct {

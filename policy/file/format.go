@@ -91,17 +91,28 @@ func inline(n *Node) bool {
 	return true
 }
 
+// Inline writes a value as YAML on one line, without origins: {from: pacs, allow: [echo, store: all]}.
+func Inline(n *Node) string { return flow(n) }
+
 // flow writes a value on one line.
 func flow(n *Node) string {
 	switch n.Kind {
 	case Null, Nothing:
 		return "null"
 	case Map:
-		return "{}"
+		var entries []string
+		for _, e := range n.Entries {
+			entries = append(entries, quoteKey(e.Key)+": "+flow(e.Value))
+		}
+		return "{" + strings.Join(entries, ", ") + "}"
 	case List:
 		var items []string
 		for _, item := range n.Items {
-			items = append(items, flow(item))
+			text := flow(item)
+			if item.Kind == Map && len(item.Entries) == 1 { // needs no braces there
+				text = text[1 : len(text)-1]
+			}
+			items = append(items, text)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case Word:
