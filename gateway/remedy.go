@@ -132,7 +132,7 @@ func (a advice) service(do string) string {
 	case entry == "":
 		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.classes())
 	}
-	do = fmt.Sprintf("Add %s to %s", entry, a.place(class, entry))
+	do = a.addition(entry)
 	switch {
 	case others == 1:
 		do += ", and the other class if the device needs it"
@@ -141,7 +141,7 @@ func (a advice) service(do string) string {
 	}
 	do += "."
 	if other := a.elsewhere(w); other != "" {
-		return other + " Correct that on the device, or a" + do[1:]
+		return other + " Correct that on the device, or " + strings.ToLower(do[:1]) + do[1:]
 	}
 	return do
 }
@@ -192,20 +192,22 @@ func (a advice) accepts() bool {
 	return (a.From == "server") != toDevice && a.Unit != "A-ASSOCIATE-RQ"
 }
 
-// place is the list that an entry belongs to. A flow that follows from another has none of its own.
-func (a advice) place(class, entry string) string {
+// addition says where an entry belongs. A flow that follows from another has no list of its own,
+// and one that is written with from: replaces it: so it must have all that would follow.
+func (a advice) addition(entry string) string {
 	server := a.From == "server"
+	stored, stores := strings.CutPrefix(entry, "store: [")
 	switch {
 	case a.flow != nil && a.flow.Follows != "" && entry == "commit":
-		return "the allow list of flow " + a.flow.Follows
-	case a.flow != nil && a.flow.Follows != "" && dict.IsStorage(class):
-		return fmt.Sprintf("the allow list of a flow with from: %s, or the class to returns of the move of flow %s, if the device needs it", a.flow.From.Name, a.flow.Follows)
+		return fmt.Sprintf("Add commit to the allow list of flow %s", a.flow.Follows)
+	case a.flow != nil && a.flow.Follows != "" && a.flow.Lists != "" && stores:
+		return fmt.Sprintf("Add %s to returns of the move of flow %s, if the device needs it", strings.TrimSuffix(stored, "]"), a.flow.Lists)
 	case a.flow != nil && a.flow.Follows != "":
-		return fmt.Sprintf("the allow list of a flow with from: %s, if the device needs it", a.flow.From.Name)
+		return fmt.Sprintf("Write this flow, which replaces the one that follows from flow %s, if the device needs it: %s", a.flow.Follows, a.policy.Instead(a.flow, entry))
 	case a.flow == nil && server:
-		return "the allow list of a flow with from:, if the device needs it"
+		return fmt.Sprintf("Add %s to the allow list of a flow with from:, if the device needs it", entry)
 	}
-	return "the flow's allow list"
+	return fmt.Sprintf("Add %s to the flow's allow list", entry)
 }
 
 // written is the flow that a file holds.

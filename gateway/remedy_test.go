@@ -40,7 +40,7 @@ identify: {ip: 10.0.0.1}
 ae: {titles: [CT1], port: 104}
 flows:
   archive: {to: pacs, allow: [echo, store: [CT Image Storage], find: {model: Study Root}, get: {returns: [MR Image Storage]}, commit]}
-  worklist: {to: ris, allow: [find: {model: Modality Worklist}, mpps]}
+  worklist: {to: ris, allow: [find: {model: Modality Worklist}, mpps, move: {to: self, returns: [MR Image Storage]}]}
   second: {to: pacs, listen: "127.0.0.1:11113", allow: [print]}
 ---
 device: archive
@@ -108,7 +108,12 @@ func TestRemediesCanBePasted(t *testing.T) {
 		{"what was added since", "ct-1/archive", "", reason.DICOMNoContext, asked, "CT Image Storage", "The flow has it by now: let the device try again."},
 		{"a server's request", "ct-1/archive", "server", reason.DICOMCommand, "N-ACTION-RQ", commit, "No entry of allow lets the server send N-ACTION-RQ here"},
 		{"an object outside of a get", "ct-1/archive", "server", reason.DICOMCommand, "C-STORE-RQ", "CT Image Storage", "Add get: {returns: [CT Image Storage]} to the flow's allow list."},
-		{"what a server brings", "ct-1/archive.return", "server", reason.DICOMNoContext, asked, "CT Image Storage", "Add store: [CT Image Storage] to the allow list of a flow with from: pacs, or the class to returns of the move of flow archive, if the device needs it."},
+		{"what a server brings", "ct-1/archive.return", "server", reason.DICOMNoContext, asked, "CT Image Storage",
+			"Write this flow, which replaces the one that follows from flow archive, if the device needs it: archive.return: {from: pacs, allow: [commit, echo, store: [CT Image Storage]]}."},
+		{"what another server brings", "ct-1/worklist.return", "server", reason.DICOMNoContext, asked, "CT Image Storage", "Add CT Image Storage to returns of the move of flow worklist, if the device needs it."},
+		{"a private class of it", "ct-1/worklist.return", "server", reason.DICOMNoContext, asked, "1.2.840.113619.4.26", `Add "1.2.840.113619.4.26" to returns of the move of flow worklist, if the device needs it.`},
+		{"a server's orders", "ct-1/worklist.return", "server", reason.DICOMNoContext, asked, "Instance Availability Notification SOP Class",
+			"Write this flow, which replaces the one that follows from flow worklist, if the device needs it: worklist.return: {from: ris, allow: [store: [MR Image Storage], normalized: {class: Instance Availability Notification SOP Class, operations: […]}]}."},
 
 		{"an archive reports, and may only ask", "archive/returns", "", reason.DICOMRole, asked, commit, "Add commit: reports to the flow's allow list, if it is the device that reports; commit alone lets it ask."},
 		{"it reports without the role", "archive/reports", "", reason.DICOMRole, asked, commit, "Let the device propose the role of SCP for " + commit + ", since it reports; or set tolerate: {roles: true} in the flow."},
