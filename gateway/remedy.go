@@ -18,7 +18,7 @@ var remedies = map[reason.Code]func(found string) string{
 	reason.DICOMCalledAE:        says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
 	reason.DICOMCallingAE:       says("Add %s to ae.titles in the device's file, if the device may call itself so."),
 	reason.DICOMQueryLevel:      says("Add %s to levels of the flow's find, move or get."),
-	reason.DICOMQueryKey:        says("Add the attribute to match of the flow's find if it may be matched by, to return if it may be asked for (found %q)."),
+	reason.DICOMQueryKey:        addKeys,
 	reason.DICOMMoveDestination: says("Add %s to the flow's move: {to: [...]} if objects may go there."),
 	reason.DICOMAction:          says("Add the action type to actions of the service in the flow's allow list (found %q)."),
 	reason.DICOMEvent:           says("Add the event type to events of the service in the flow's allow list (found %q)."),
@@ -46,6 +46,20 @@ func raiseLimit(found string) string {
 		key = "limits.connections in cordon.yaml"
 	}
 	return fmt.Sprintf("Find out why connections stay open, or raise %s (it is %s).", key, found)
+}
+
+// addKeys says which lists take the attributes of a query.
+func addKeys(found string) string {
+	lists, more, several := strings.Cut(found, " (+")
+	do := fmt.Sprintf("Add to the lists of the flow's find what the device needs of %s", lists)
+	if several {
+		do += fmt.Sprintf(", and of the %s", strings.TrimSuffix(more, ")"))
+	}
+	do += "; match is for what it may match by, return for what it may ask for."
+	if strings.Contains(lists, "[(") || strings.Contains(lists, ", (") {
+		do += " Private attributes have no names that lists could have."
+	}
+	return do
 }
 
 // rejectedBy explains the A-ASSOCIATE-RJ of the device, or of the server.

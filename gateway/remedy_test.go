@@ -18,7 +18,8 @@ func TestRemediesOfServices(t *testing.T) {
 	}{
 		{reason.DICOMRole, "CT Image Storage", "get, whose returns have CT Image Storage"},
 		{reason.DICOMQueryLevel, "IMAGE", "Add IMAGE to levels"},
-		{reason.DICOMQueryKey, "Patient's Name (0010,0010)", "Patient's Name (0010,0010)"},
+		{reason.DICOMQueryKey, "match: [Patient's Sex], return: [Patient's Age]", "what the device needs of match: [Patient's Sex], return: [Patient's Age];"},
+		{reason.DICOMQueryKey, "return: [(0009,1001)] (+2 more)", "of return: [(0009,1001)], and of the 2 more; match is for what it may match by, return for what it may ask for. Private"},
 		{reason.DICOMQueryEverything, "", "everything: true"},
 		{reason.DICOMMoveDestination, "WS2", "Add WS2 to the flow's move"},
 		{reason.DICOMAction, "Printer SOP Class, type 2", "type 2"},

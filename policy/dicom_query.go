@@ -2,6 +2,8 @@ package policy
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"cordon/protocols"
 	"cordon/protocols/dicom"
@@ -56,7 +58,7 @@ func (q *query) refuses(asks *dicom.Query, about *protocols.Label) reason.Code {
 	for i := range asks.Keys {
 		k := &asks.Keys[i]
 		if !q.admits(k) {
-			setTag(about, k.Tag)
+			q.setKeys(about, asks.Keys)
 			return reason.DICOMQueryKey
 		}
 		narrowed = narrowed || narrow[place{k.In, k.Tag}] && q.narrows(k.Match)
@@ -73,16 +75,17 @@ func (q *query) admits(k *dicom.Key) bool {
 	case tagCharacterSet, tagLevel, tagView, tagTimezone:
 		return true
 	}
-	switch k.Match {
-	case dicom.Universal, dicom.Everything:
+	switch {
+	case onlyAsked(k):
 		return q.asked == nil || q.asked[k.Tag]
-	case dicom.Sequence:
-		if k.In == 0 {
-			return true // its attributes are keys of their own
-		}
+	case k.Match == dicom.Sequence && k.In == 0:
+		return true // its attributes are keys of their own
 	}
 	return q.match == nil || q.match[k.Tag]
 }
+
+// onlyAsked tells whether a key is only asked for, and nothing matched by it.
+func onlyAsked(k *dicom.Key) bool { return k.Match == dicom.Universal || k.Match == dicom.Everything }
 
 // narrows tells whether a way of matching leaves something out.
 func (q *query) narrows(m dicom.Match) bool {
@@ -105,14 +108,65 @@ func setLevel(l *protocols.Label, level []byte) {
 	}
 }
 
-// setTag names an attribute: "Patient's Name (0010,0010)".
-func setTag(l *protocols.Label, t dicom.Tag) {
-	const digits = "0123456789ABCDEF"
+// setKeys names the keys that may not be there as the policy's lists would have them, as many as
+// find room: "match: [Patient's Sex], return: [Patient's Age, Patient's Size] (+2 more)".
+func (q *query) setKeys(l *protocols.Label, keys []dicom.Key) {
 	l.Set("")
-	if name := dict.TagName(uint32(t)); name != "" {
-		l.Append(name[:min(len(name), 50)])
-		l.Append(" ")
+	more := 0
+	for _, list := range [...]struct {
+		lead string
+		only bool
+	}{{"match: [", false}, {"return: [", true}} {
+		lead := list.lead
+		for i := range keys {
+			k := &keys[i]
+			if onlyAsked(k) != list.only || q.admits(k) || slices.ContainsFunc(keys[:i], func(o dicom.Key) bool { return o.Tag == k.Tag && onlyAsked(&o) == list.only }) {
+				continue
+			}
+			name, quote := listed(k.Tag)
+			size := len(name) + 2*len(quote)
+			if name == "" {
+				size = len("(0009,1001)")
+			}
+			if more > 0 || l.Room() < len(", ")+len(lead)+size+len("] (+1024 more)") {
+				more++
+				continue
+			}
+			if lead == list.lead && !l.Empty() {
+				l.Append(", ")
+			}
+			l.Append(lead)
+			l.Append(quote)
+			if l.Append(name); name == "" {
+				appendTag(l, k.Tag)
+			}
+			l.Append(quote)
+			lead = ", "
+		}
+		if lead != list.lead {
+			l.Append("]")
+		}
 	}
+	if more > 0 {
+		var digits [4]byte
+		l.Append(" (+")
+		l.AppendBytes(strconv.AppendInt(digits[:0], int64(more), 10))
+		l.Append(" more)")
+	}
+}
+
+// listed is the name of an attribute as a list in brackets has it, and its quotes where it needs
+// them. What has no name cannot be listed.
+func listed(t dicom.Tag) (name, quote string) {
+	if name = dict.TagName(uint32(t)); strings.Contains(name, ",") {
+		quote = `"`
+	}
+	return name, quote
+}
+
+// appendTag adds a tag as the standard writes it: (0010,0010).
+func appendTag(l *protocols.Label, t dicom.Tag) {
+	const digits = "0123456789ABCDEF"
 	text := [11]byte{0: '(', 5: ',', 10: ')'}
 	for i := range 8 {
 		at := 1 + i + i/4

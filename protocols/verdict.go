@@ -97,6 +97,9 @@ const cut = "..."
 // Bytes returns the text; it aliases l.
 func (l *Label) Bytes() []byte { return l.b[:l.n] }
 
+// Room returns how many characters can be added without a cut.
+func (l *Label) Room() int { return len(l.b) - int(l.n) }
+
 // Empty tells whether nothing was set.
 func (l *Label) Empty() bool { return l.n == 0 }
 
