@@ -2,10 +2,10 @@ package dicom
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
 
@@ -74,59 +74,38 @@ func (t *turn) narrow(v *protocols.Verdict) {
 	su.narrow.Reset(&su.rq)
 	su.narrow.MaxLength, su.narrow.CalledAE, su.narrow.CallingAE = t.c.cfg.MaxPDU, su.facts.CallAs, su.facts.CallingAs
 	su.narrow.OmitAsync = su.facts.OmitAsync
-	var first, unknown protocols.Verdict // about a context that goes, or would go; about one whose class nothing allows
-	goes, would, mixed := 0, 0, false
-	classes := make([]int, 0, 128) // the first context that goes of each
+	w := taken{classes: make([]int, 0, 128)}
 	for i := range su.facts.Contexts {
-		pv := t.context(i)
-		if pv.Reason == "" {
-			continue
-		}
-		mixed = mixed || goes+would > 0 && pv.Reason != first.Reason
-		if goes+would == 0 {
-			first = pv
-		}
-		if pv.Reason == reason.DICOMAbstractSyntax && unknown.Reason == "" {
-			unknown = pv
-		}
-		if !slices.ContainsFunc(classes, func(j int) bool { return bytes.Equal(su.facts.Contexts[i].Abstract, su.facts.Contexts[j].Abstract) }) {
-			classes = append(classes, i)
-		}
-		if pv.Refused() {
-			goes++
-		} else {
-			would++
+		pc := &su.facts.Contexts[i]
+		brought := pc.SCP && dict.IsStorage(string(pc.Abstract))
+		if pv := t.context(i); pv.Reason != "" {
+			w.add(su.facts.Contexts, i, &pv, brought)
 		}
 	}
 	su.offer = su.rq.Offer(&su.narrow)
 	rewrites := v.Reason == reason.PolicyRewrite
-	n, none := len(su.facts.Contexts), first.Reason
-	switch all := su.offer.Remaining() == 0 || would == n; {
-	case unknown.Reason != "" && all:
-		first, none = unknown, reason.DICOMNoContext
-	case mixed || n == 0:
+	n, about := len(su.facts.Contexts), &w.first.Verdict
+	none := about.Reason
+	switch all := su.offer.Remaining() == 0 || w.would == n; {
+	case w.unknown.Reason != "" && all:
+		about, none = &w.unknown.Verdict, reason.DICOMNoContext
+	case w.mixed || n == 0:
 		none = reason.DICOMNoContext
 	}
 	switch {
 	case su.offer.Remaining() == 0:
-		v.Refuse(none, first.Rule)
-	case goes+would == 0 || v.Reason != "" && v.Reason != reason.PolicyRewrite:
+		v.Refuse(none, about.Rule)
+	case w.goes+w.would == 0 || v.Reason != "" && v.Reason != reason.PolicyRewrite:
 		return // nothing goes, or what is recorded already says more
-	case goes > 0:
-		v.Action, v.Would, v.Reason, v.Rule = protocols.Rewrite, protocols.Rewrite, first.Reason, first.Rule
-	case would == n:
-		v.Would, v.Reason, v.Rule = protocols.Refuse, none, first.Rule
+	case w.goes > 0:
+		v.Action, v.Would, v.Reason, v.Rule = protocols.Rewrite, protocols.Rewrite, about.Reason, about.Rule
+	case w.would == n:
+		v.Would, v.Reason, v.Rule = protocols.Refuse, none, about.Rule
 	default:
-		v.Would, v.Reason, v.Rule = protocols.Rewrite, first.Reason, first.Rule
+		v.Would, v.Reason, v.Rule = protocols.Rewrite, about.Reason, about.Rule
 	}
 	rewritten := v.Found // by the rules of the request, if they say so
-	v.Found = first.Found
-	switch more := len(classes) - 1; {
-	case more > 1:
-		v.Found.Append(" (+" + strconv.Itoa(more) + " more classes)")
-	case more == 1:
-		v.Found.Append(" (+1 more class)")
-	}
+	v.Found.Set(w.found(su.facts.Contexts, about.Found.String(), v.Reason))
 	if v.Refused() || !rewrites {
 		return
 	}

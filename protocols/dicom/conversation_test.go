@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cordon/protocols"
+	"cordon/protocols/dicom/dict"
 	"cordon/protocols/reason"
 )
 
@@ -366,7 +367,7 @@ func TestContextsAreStrippedAndComeBackRejected(t *testing.T) { // D14
 		t.Errorf("the device was answered %v", ac.Contexts)
 	}
 	wantVerdicts(t, p, "A-ASSOCIATE-RQ rewrite dicom.transfer-syntax", "C-STORE-RQ allow")
-	if found := p.Verdicts[0].Found.String(); !strings.HasPrefix(found, "Verification") || !strings.HasSuffix(found, " (+1 more class)") {
+	if found := p.Verdicts[0].Found.String(); found != "Implicit VR Little Endian for Verification SOP Class (+1 more class)" {
 		t.Errorf("found %q", found)
 	}
 }
@@ -398,6 +399,82 @@ func TestStrippedClassesAreCountedOnce(t *testing.T) { // D14
 		p := playEveryWay(t, Config{}, rules, near(testRQ(append(items, testUser(testMaxLength(16384)))...)))
 		if found := p.Verdicts[0].Found.String(); found != c.want {
 			t.Errorf("found %q, want %q", found, c.want)
+		}
+	}
+}
+
+// The services of a query model are named together, and a C-GET rather than what it may bring.
+func TestStrippedServicesAreNamed(t *testing.T) { // D14
+	const (
+		root                  = "1.2.840.10008.5.1.4.1.2.2."
+		find, move, get       = root + "1", root + "2", root + "3"
+		worklist, mr, private = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.113619.4.26"
+		model                 = "Study Root Query/Retrieve Information Model"
+	)
+	for _, c := range []struct {
+		classes []string // of storage in the role of SCP
+		want    string
+	}{
+		{[]string{find, move}, model + " - FIND, MOVE"},
+		{[]string{mr, move, find}, "MR Image Storage (+2 more classes)"},
+		{[]string{find, move, worklist, private}, model + " - FIND, MOVE (+2 more classes)"},
+		{[]string{worklist, find, move}, "Modality Worklist Information Model - FIND (+2 more classes)"},
+		{[]string{mr, uidCT, get}, model + " - GET (+2 more classes)"},
+		{[]string{get, mr, uidCT, find}, model + " - GET, FIND (+2 more classes)"},
+	} {
+		items, user := [][]byte{testApplication()}, [][]byte{testMaxLength(16384)}
+		for i, class := range c.classes {
+			items = append(items, testContextRQ(byte(1+2*i), class, uidImplicit))
+			if dict.IsStorage(class) {
+				user = append(user, testRole(class, 0, 1))
+			}
+		}
+		rules := func() *script {
+			return &script{context: func(_ *PresentationContext, _ []bool, v *protocols.Verdict) {
+				v.Refuse(reason.DICOMAbstractSyntax, "the rule")
+			}}
+		}
+		p := playEveryWay(t, Config{}, rules, near(testRQ(append(items, testUser(user...))...)))
+		if v := p.Verdicts[0]; v.Found.String() != c.want || v.Reason != reason.DICOMNoContext {
+			t.Errorf("found %q (%s), want %q", v.Found, v.Reason, c.want)
+		}
+	}
+}
+
+// Where it is transfer syntaxes that keep contexts away, they are named: by UID where names find no room.
+func TestStrippedTransferSyntaxesAreNamed(t *testing.T) { // D14
+	const (
+		us, mr              = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.4"
+		jpeg, lossless, j2k = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.91"
+		longest             = "1.2.840.10008.5.1.4.1.1.14.1"
+		private             = "1.2.840.113619.5.2"
+		long0, long1, long2 = "1.2.840.113619.1234567890.1234567890.1", "1.2.840.113619.1234567890.1234567890.2", "1.2.840.113619.1234567890.1234567890.3"
+	)
+	for _, c := range []struct {
+		contexts [][]string // class, transfer syntaxes
+		want     string
+	}{
+		{[][]string{{us, jpeg}}, "JPEG Baseline (Process 1) for Ultrasound Image Storage"},
+		{[][]string{{us, jpeg, private}, {us, jpeg}, {us, j2k}}, "JPEG Baseline (Process 1) or 1.2.840.113619.5.2 or JPEG 2000 Image Compression"},
+		{[][]string{{us, jpeg}, {mr, j2k}}, "1.2.840.10008.1.2.4.50 or 1.2.840.10008.1.2.4.91 for Ultrasound Image Storage (+1 more class)"},
+		{[][]string{{us, lossless}}, "1.2.840.10008.1.2.4.70 for Ultrasound Image Storage"},
+		{[][]string{{longest, lossless}}, "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])"},
+		{[][]string{{us, long0, long1, long2}}, long0 + " or " + long1 + " or 1 more"},
+		{[][]string{{longest, long0}}, long0},
+		{[][]string{{us, "not a UID"}}, "Ultrasound Image Storage"},
+	} {
+		items := [][]byte{testApplication()}
+		for i, pc := range c.contexts {
+			items = append(items, testContextRQ(byte(1+2*i), pc[0], pc[1:]...))
+		}
+		rules := func() *script {
+			return &script{context: func(_ *PresentationContext, _ []bool, v *protocols.Verdict) {
+				v.Refuse(reason.DICOMTransferSyntax, "the rule")
+			}}
+		}
+		p := playEveryWay(t, Config{}, rules, near(testRQ(append(items, testUser(testMaxLength(16384)))...)))
+		if v := p.Verdicts[0]; v.Found.String() != c.want || v.Reason != reason.DICOMTransferSyntax {
+			t.Errorf("found %q (%s), want %q", v.Found, v.Reason, c.want)
 		}
 	}
 }
