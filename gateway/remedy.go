@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,6 @@ import (
 // remedies say what would allow a unit that was refused for a reason, given what was found.
 var remedies = map[reason.Code]func(found string) string{
 	reason.SessionLimit:         raiseLimit,
-	reason.DICOMTransferSyntax:  says("Add the transfer syntax to the flow's transfer_syntaxes (found %q)."),
 	reason.DICOMCalledAE:        says("Have the device call the upstream by its AE title, or add was: {ae: %s} to the upstream."),
 	reason.DICOMCallingAE:       says("Add %s to ae.titles in the device's file, if the device may call itself so."),
 	reason.DICOMQueryLevel:      says("Add %s to levels of the flow's find, move or get."),
@@ -115,6 +115,8 @@ func (a advice) do() string {
 		return do
 	case a.Reason == reason.DICOMAbstractSyntax || a.Reason == reason.DICOMNoContext || a.Reason == reason.DICOMCommand:
 		return a.service(do)
+	case a.Reason == reason.DICOMTransferSyntax:
+		return a.syntaxes(do)
 	case a.Reason == reason.DICOMRole:
 		return a.role(do)
 	case a.Reason == reason.DICOMCalledAE && a.From != "server" && a.called() != "":
@@ -129,35 +131,85 @@ func (a advice) do() string {
 // but all that its toolkit knows.
 const many = 8
 
-// service says how allow lets a service pass that is not among what a flow allows.
+// service says how allow lets services pass that are not among what a flow allows.
 func (a advice) service(do string) string {
-	class, others := a.class()
-	w := policy.Wanted{Class: class, Unit: a.Unit, Accepts: a.accepts()}
-	entry := w.Entry()
-	switch {
-	case others >= many:
-		return a.toolkit(others + 1)
-	case class == "":
-		return do
-	case a.flow != nil && a.flow.Allows(w) && a.Reason != reason.DICOMCommand:
-		return "The flow has it by now: let the device try again."
-	case a.flow != nil && a.flow.Allows(w):
-		return do
-	case entry == "":
-		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.classes())
+	classes, others := a.classes()
+	var wanted []policy.Wanted // of which the flow allows none yet
+	var entries []string
+	gets := false
+	for _, class := range classes {
+		w := policy.Wanted{Class: class, Unit: a.Unit, Accepts: a.accepts()}
+		if a.flow != nil && a.flow.Allows(w) {
+			continue
+		}
+		wanted = append(wanted, w)
+		if entry := w.Entry(); entry != "" {
+			entries = append(entries, entry)
+			gets = gets || a.Unit == "A-ASSOCIATE-RQ" && strings.HasPrefix(entry, "get: ")
+		}
 	}
-	do = a.addition(entry)
 	switch {
+	case others >= many && !gets:
+		return a.toolkit(len(classes) + others)
+	case len(classes) == 0:
+		return do
+	case len(wanted) == 0 && a.Reason != reason.DICOMCommand:
+		return "The flow has it by now: let the device try again."
+	case len(wanted) == 0:
+		return do
+	case len(entries) == 0:
+		return fmt.Sprintf("No entry of allow lets the %s send %s here (found %q).", a.From, a.Unit, a.about())
+	}
+	do = a.addition(entries)
+	switch {
+	case gets && others > 0:
+		do += fmt.Sprintf("; get lets the objects of the other %s come back, too", count(others))
 	case others == 1:
 		do += ", and the other class if the device needs it"
 	case others > 1:
-		do += fmt.Sprintf(", and what else the device needs of the other %d classes", others)
+		do += fmt.Sprintf(", and what else the device needs of the other %s", count(others))
 	}
 	do += "."
-	if other := a.elsewhere(w); other != "" {
+	if other := a.elsewhere(wanted); other != "" {
 		return other + " Correct that on the device, or " + strings.ToLower(do[:1]) + do[1:]
 	}
 	return do
+}
+
+func count(classes int) string {
+	if classes == 1 {
+		return "class"
+	}
+	return fmt.Sprintf("%d classes", classes)
+}
+
+// syntaxes says how a flow takes the transfer syntaxes that were proposed, or one of them was used.
+func (a advice) syntaxes(do string) string {
+	found, _, _ := strings.Cut(a.about(), " for ")
+	found, _, _ = strings.Cut(found, " (+")
+	var entries []string
+	never := ""
+	for _, name := range strings.Split(found, " or ") {
+		if a.flow != nil && a.flow.Takes(name) {
+			return "The flow takes it by now: let the device try again."
+		}
+		switch entry, why := policy.TransferSyntax(name); {
+		case why != "":
+			never += fmt.Sprintf(" No flow takes %s: %s.", entry, why)
+		case entry != "":
+			entries = append(entries, entry)
+		}
+	}
+	list := strings.Join(entries, ", ")
+	switch {
+	case list == "" && never != "":
+		return fmt.Sprintf("Have the %s propose another transfer syntax, such as Explicit VR Little Endian.%s", a.From, never)
+	case list == "":
+		return do
+	case a.flow != nil && !a.flow.ListsSyntaxes():
+		return fmt.Sprintf("Write transfer_syntaxes in %s with all that it is to take, such as [Implicit VR Little Endian, Explicit VR Little Endian, %s]: without a list it takes all known ones that can be read, but deflated ones.%s", a.written(), list, never)
+	}
+	return fmt.Sprintf("Add %s to transfer_syntaxes of %s, as far as what it leads to takes them.%s", list, a.written(), never)
 }
 
 // toolkit says what to do where it is not the device that needs what is refused.
@@ -173,31 +225,52 @@ func (a advice) toolkit(n int) string {
 	return do + fmt.Sprintf(" If a user misses one: `cordon trace %s` lists them by name.", device)
 }
 
-// classes is what was found without what was rewritten besides: "CT Image Storage (+3 more classes)"
+// about is what was found without what was rewritten besides: "CT Image Storage (+3 more classes)"
 // of "CT Image Storage (+3 more classes); PACS as PACS2".
-func (a advice) classes() string {
+func (a advice) about() string {
 	found, _, _ := strings.Cut(a.Found, "; ")
 	return found
 }
 
-// named is the SOP class that was found, by name, and how many others were.
+// named is the SOP class that was found, by name, and how many others were. Several of one query
+// model are named together: "Study Root Query/Retrieve Information Model - FIND, MOVE".
 func (a advice) named() (class string, others int) {
-	class, more, _ := strings.Cut(a.classes(), " (+")
+	class, more, _ := strings.Cut(a.about(), " (+")
 	number, _, _ := strings.Cut(more, " ")
 	others, _ = strconv.Atoi(number)
 	return class, others
 }
 
-// class is named by its UID, "" for something else than a SOP class.
-func (a advice) class() (uid string, others int) {
+// classes are those that were found, by UID, and how many others were; none for something else.
+func (a advice) classes() (uids []string, others int) {
 	name, others := a.named()
 	if uid, known := dict.UID(name); known {
-		return uid, others
+		return []string{uid}, others
 	}
-	if !dicom.ValidUID([]byte(name)) {
-		return "", others
+	if dicom.ValidUID([]byte(name)) {
+		return []string{name}, others
 	}
-	return name, others
+	services := strings.Split(name, ", ")
+	model, _, _ := strings.Cut(services[0], " - ")
+	for i, service := range services {
+		if i > 0 {
+			service = model + " - " + service
+		}
+		uid, known := dict.UID(service)
+		if !known {
+			return nil, others
+		}
+		uids = append(uids, uid)
+	}
+	return uids, others
+}
+
+// class is the first of them, "" for none.
+func (a advice) class() string {
+	if uids, _ := a.classes(); len(uids) > 0 {
+		return uids[0]
+	}
+	return ""
 }
 
 // accepts tells whether the side sent the unit that accepted the association.
@@ -206,40 +279,41 @@ func (a advice) accepts() bool {
 	return (a.From == "server") != toDevice && a.Unit != "A-ASSOCIATE-RQ"
 }
 
-// addition says where an entry belongs. A flow that follows from another has no list of its own,
-// and one that is written with from: replaces it: so it must have all that would follow.
-func (a advice) addition(entry string) string {
-	server := a.From == "server"
-	stored, stores := strings.CutPrefix(entry, "store: [")
-	switch {
-	case a.flow != nil && a.flow.Follows != "" && entry == "commit":
-		return fmt.Sprintf("Add commit to the allow list of flow %s", a.flow.Follows)
-	case a.flow != nil && a.flow.Follows != "" && a.flow.Lists != "" && stores:
+// addition says where entries belong. A flow that follows from another has no list of its own, and
+// one that is written with from: replaces it: so it must have all that would follow.
+func (a advice) addition(entries []string) string {
+	all, list := strings.Join(entries, " and "), "the flow's allow list"
+	switch stored, stores := strings.CutPrefix(all, "store: ["); {
+	case a.flow == nil && a.From == "server":
+		list = "the allow list of a flow with from:, if the device needs it"
+	case a.flow == nil || a.flow.Follows == "":
+	case all == "commit":
+		list = "the allow list of flow " + a.flow.Follows
+	case a.flow.Lists != "" && stores:
 		return fmt.Sprintf("Add %s to returns of the move of flow %s, if the device needs it", strings.TrimSuffix(stored, "]"), a.flow.Lists)
-	case a.flow != nil && a.flow.Follows != "":
-		return fmt.Sprintf("Write this flow, which replaces the one that follows from flow %s, if the device needs it: %s", a.flow.Follows, a.policy.Instead(a.flow, entry))
-	case a.flow == nil && server:
-		return fmt.Sprintf("Add %s to the allow list of a flow with from:, if the device needs it", entry)
+	default:
+		return fmt.Sprintf("Write this flow, which replaces the one that follows from flow %s, if the device needs it: %s",
+			a.flow.Follows, a.policy.Instead(a.flow, strings.Join(entries, ", ")))
 	}
-	return fmt.Sprintf("Add %s to the flow's allow list", entry)
+	return fmt.Sprintf("Add %s to %s", all, list)
 }
 
 // written is the flow that a file holds.
 func (a advice) written() string {
-	if a.flow.Follows != "" {
+	if a.flow != nil && a.flow.Follows != "" {
 		return "flow " + a.flow.Follows
 	}
 	return "the flow"
 }
 
 // elsewhere names another flow of the device that has what is wanted.
-func (a advice) elsewhere(w policy.Wanted) string {
+func (a advice) elsewhere(wanted []policy.Wanted) string {
 	if a.flow == nil || a.flow.FromServer || a.flow.Protocol != policy.DICOM {
 		return ""
 	}
-	o := a.policy.Elsewhere(a.flow, w)
+	o := a.policy.Elsewhere(a.flow, wanted[0])
 	switch {
-	case o == nil:
+	case o == nil, slices.ContainsFunc(wanted[1:], func(w policy.Wanted) bool { return !o.Allows(w) }):
 		return ""
 	case o.To == a.flow.To:
 		return fmt.Sprintf("Flow %s has it, and is heard on %s; the device called %s.", o.Name, o.Listener.Address, a.flow.Listener.Address)
@@ -258,7 +332,7 @@ func title(u *policy.Upstream) string {
 // role says how whoever connects may have the role that it proposed for a SOP class, or sent a
 // request in.
 func (a advice) role(do string) string {
-	class, _ := a.class()
+	class := a.class()
 	name, _ := a.named()
 	scu, scp := false, false
 	if a.flow != nil {

@@ -42,7 +42,7 @@ ae: {titles: [CT1], port: 104}
 flows:
   archive: {to: pacs, allow: [echo, store: [CT Image Storage], find: {model: Study Root}, get: {returns: [MR Image Storage]}, commit]}
   worklist: {to: ris, allow: [find: {model: Modality Worklist}, mpps, move: {to: self, returns: [MR Image Storage]}]}
-  second: {to: pacs, listen: "127.0.0.1:11113", allow: [print]}
+  second: {to: pacs, listen: "127.0.0.1:11113", allow: [print], transfer_syntaxes: [Implicit VR Little Endian]}
 ---
 device: archive
 mode: enforce
@@ -74,6 +74,7 @@ func TestRemediesCanBePasted(t *testing.T) {
 		commit   = "Storage Commitment Push Model SOP Class"
 		mpps     = "Modality Performed Procedure Step SOP Class"
 		patients = "Patient Root Query/Retrieve Information Model - FIND"
+		root     = "Study Root Query/Retrieve Information Model"
 		waveform = "Ambulatory ECG Waveform Storage"
 	)
 	for _, tt := range []struct {
@@ -106,6 +107,24 @@ func TestRemediesCanBePasted(t *testing.T) {
 		{"a private query", "ct-1/archive", "", reason.DICOMAbstractSyntax, "C-FIND-RQ", "1.2.840.113619.4.28", `Add find: {model: "1.2.840.113619.4.28", everything: true} to the flow's allow list.`},
 		{"what no entry is for", "ct-1/worklist", "", reason.DICOMAbstractSyntax, "N-CREATE-RQ", "MR Image Storage", `No entry of allow lets the device send N-CREATE-RQ here (found "MR Image Storage").`},
 		{"no class at all", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, "not a UID", reason.Lookup(reason.DICOMAbstractSyntax).Do},
+		{"a query and a retrieval", "ct-1/worklist", "", reason.DICOMNoContext, asked, root + " - FIND, GET",
+			"Flow archive (to pacs) has it, and is called PACS or PACS2; the device called RIS. Correct that on the device, or add find: {model: Study Root} and get: {model: Study Root} to the flow's allow list."},
+		{"of which one was added since", "ct-1/archive", "", reason.DICOMAbstractSyntax, asked, root + " - FIND, MOVE (+1 more class)",
+			"Flow worklist (to ris) has it, and is called RIS; the device called PACS or PACS2. Correct that on the device, or add move: {model: Study Root, to: self} to the flow's allow list, and the other class if the device needs it."},
+		{"a retrieval with what it may bring", "ct-1/archive", "", reason.DICOMNoContext, asked, "Patient Root Query/Retrieve Information Model - GET (+120 more classes)",
+			"Add get: {model: Patient Root} to the flow's allow list; get lets the objects of the other 120 classes come back, too."},
+
+		{"a transfer syntax", "ct-1/second", "", reason.DICOMTransferSyntax, asked, "1.2.840.10008.1.2.4.70 for Ultrasound Image Storage (+3 more classes); PACS as PACS2",
+			`Add "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])" to transfer_syntaxes of the flow, as far as what it leads to takes them.`},
+		{"one of several", "ct-1/second", "", reason.DICOMTransferSyntax, asked, "JPEG Baseline (Process 1) or XML Encoding or 1.2.840.113619.5.2 or 1 more",
+			"Add JPEG Baseline (Process 1), 1.2.840.113619.5.2 to transfer_syntaxes of the flow, as far as what it leads to takes them. No flow takes XML Encoding: its data sets are XML."},
+		{"one that no flow takes", "ct-1/archive", "", reason.DICOMTransferSyntax, asked, "XML Encoding for CT Image Storage (+1 more class)",
+			"Have the device propose another transfer syntax, such as Explicit VR Little Endian. No flow takes XML Encoding: its data sets are XML."},
+		{"where all known ones are taken", "ct-1/archive", "", reason.DICOMTransferSyntax, "C-STORE-RQ", "Deflated Explicit VR Little Endian",
+			"Write transfer_syntaxes in the flow with all that it is to take, such as [Implicit VR Little Endian, Explicit VR Little Endian, Deflated Explicit VR Little Endian]: without a list it takes all known ones that can be read, but deflated ones."},
+		{"one that was added since", "ct-1/second", "", reason.DICOMTransferSyntax, asked, "Implicit VR Little Endian for CT Image Storage", "The flow takes it by now: let the device try again."},
+		{"none at all", "ct-1/second", "", reason.DICOMTransferSyntax, asked, "Ultrasound Image Storage", reason.Lookup(reason.DICOMTransferSyntax).Do},
+
 		{"what was added since", "ct-1/archive", "", reason.DICOMNoContext, asked, "CT Image Storage", "The flow has it by now: let the device try again."},
 		{"a server's request", "ct-1/archive", "server", reason.DICOMCommand, "N-ACTION-RQ", commit, "No entry of allow lets the server send N-ACTION-RQ here"},
 		{"an object outside of a get", "ct-1/archive", "server", reason.DICOMCommand, "C-STORE-RQ", "CT Image Storage", "Add get: {returns: [CT Image Storage]} to the flow's allow list."},

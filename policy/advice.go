@@ -154,6 +154,25 @@ func quoted(uid string) string {
 	return strconv.Quote(uid)
 }
 
+// TransferSyntax says how transfer_syntaxes has a transfer syntax that is known by a name or UID, and
+// why no flow takes it, if none does. It returns "" for what is no transfer syntax.
+func TransferSyntax(name string) (entry, why string) {
+	uid, ok := asUID(name)
+	if !ok || dict.Name(uid) != "" && !dict.IsTransferSyntax(uid) {
+		return "", ""
+	}
+	return file.Inline(word(className(uid), file.Pos{})), unread[uid]
+}
+
+// Takes tells whether the flow takes a transfer syntax that is known by a name or UID.
+func (f *Flow) Takes(syntax string) bool {
+	uid, ok := asUID(syntax)
+	return ok && f.dicom.takes(uid)
+}
+
+// ListsSyntaxes tells whether the flow has a list of the transfer syntaxes that it takes.
+func (f *Flow) ListsSyntaxes() bool { return f.dicom.transfer != nil }
+
 // Allows tells whether the flow lets pass what is wanted, as far as a record says what it is.
 func (f *Flow) Allows(w Wanted) bool { return f.Protocol == DICOM && f.dicom.has(w) }
 
