@@ -124,7 +124,7 @@ var registry = []Info{
 		RJ: rjNoReason, Abort: abortUnspecified, Status: statusNotAuthorized, ERR: "207", HTTP: 403},
 
 	{Code: PolicyRewrite, Meaning: "The unit passed with a part rewritten, as the policy says: each side is told the AE titles that it knows, and nothing that its software is known not to bear.",
-		Do: "Nothing. Where it is an AE title: or let the device use the new one, and take was.ae out of site.yaml."},
+		Do: "Nothing has to be done: it passed. A device that is to use a new AE title by itself may be set to it, and was.ae taken out of site.yaml when all are."},
 
 	{Code: SessionUnknownPeer, Meaning: "The connection comes from an address, or with a certificate, that no device of this listener has; it was closed unread.",
 		Do: "If it is one of your devices, write a device file with its address, or the name in its certificate, under identify."},
