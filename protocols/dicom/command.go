@@ -142,6 +142,8 @@ func (r *commandReader) value(c *Command, at int, elem uint16, v []byte) error {
 		return err
 	case 0x0900:
 		return r.short(&c.Status, status, at, elem, v)
+	case 0x0902:
+		c.Refused = commented[string(TrimUID(v))]
 	case 0x1000:
 		r.uid(&r.instance[0], affectedInstance, v)
 	case 0x1001:

@@ -143,6 +143,10 @@ func (t *turn) failure(c *Command, v *protocols.Verdict) {
 	if t.from == protocols.Far && v.Reason == "" && c.Response() && KindOfStatus(c.Field, c.Status) == StatusIsFailure {
 		v.Reason = reason.DICOMPeerFailed
 		v.Found.Set(describeStatus(c.Field, c.Status))
+		if c.Refused != "" {
+			v.Found.Append("; ")
+			v.Found.AppendBytes(errorComments[c.Refused])
+		}
 	}
 }
 

@@ -566,6 +566,23 @@ func TestFailuresOfTheServerAreRecorded(t *testing.T) {
 	}
 }
 
+// A Cordon before the server says why it refused a request; what others comment is not repeated.
+func TestRefusalsOfAnotherCordonAreRecorded(t *testing.T) {
+	set := image(goodInstance, 2)
+	for comment, want := range map[string]string{
+		"refused by Cordon: dicom.command": "0124H failure: Not authorized; refused by Cordon: dicom.command",
+		"refused by Cordon: Doe^Jane.":     "0124H failure: Not authorized",
+		"DOE^JANE":                         "0124H failure: Not authorized",
+	} {
+		answer := testCommand(testElement(0, 0x0100, testShort(CStoreRSP)), testElement(0, 0x0120, testShort(1)),
+			testElement(0, 0x0800, testShort(noDataSet)), testElement(0, 0x0900, testShort(0x0124)), testElement(0, 0x0902, comment))
+		p := playEveryWay(t, Config{}, checked, established(near(store(1, set, 0)), far(pdu(AppendPDV(nil, ctxCT, true, true, answer))))...)
+		if v := p.Verdicts[2]; v.Reason != reason.DICOMPeerFailed || v.Found.String() != want {
+			t.Errorf("%s: found %q (%s), want %q", comment, v.Found, v.Reason, want)
+		}
+	}
+}
+
 func TestAnAnswerWithoutAContextIsNothingTaken(t *testing.T) {
 	none := testAC(testApplication(), testContextAC(ctxEcho, 3, uidImplicit), testContextAC(ctxCT, 4, uidExplicit), testContextAC(ctxFind, 1, uidImplicit), testUser(testMaxLength(16384)))
 	p := playEveryWay(t, Config{}, plain, near(requestPDU()), far(none))

@@ -49,6 +49,15 @@ var errorComments = func() map[reason.Code][]byte {
 	return m
 }()
 
+// commented has the codes by their comments.
+var commented = func() map[string]reason.Code {
+	m := map[string]reason.Code{}
+	for code, comment := range errorComments {
+		m[string(comment)] = code
+	}
+	return m
+}()
+
 // commentOf makes an LO, which has at most 64 characters.
 func commentOf(code reason.Code) []byte {
 	comment := "refused by Cordon: " + string(code)

@@ -111,11 +111,14 @@ type Command struct {
 	Abstract  string // of the accepted presentation context
 	Transfer  string // likewise
 
-	Field        uint16 // Command Field (0000,0100)
-	MessageID    uint16 // (0000,0110), or Message ID Being Responded To (0000,0120) of a response
-	HasDataSet   bool   // Command Data Set Type (0000,0800) is not 0101H
-	Status       uint16 // (0000,0900) of a response
-	Comment      []byte // (0000,0902), Error Comment, of a response of ours; what peers write is not read
+	Field      uint16 // Command Field (0000,0100)
+	MessageID  uint16 // (0000,0110), or Message ID Being Responded To (0000,0120) of a response
+	HasDataSet bool   // Command Data Set Type (0000,0800) is not 0101H
+	Status     uint16 // (0000,0900) of a response
+	Comment    []byte // (0000,0902), Error Comment, of a response of ours; what peers write is not read
+	// Refused is why another Cordon on the way refused the request that this answers, by the Error
+	// Comment that it writes; "" where none says so.
+	Refused      reason.Code
 	SOPClass     []byte // Affected or Requested SOP Class UID, trimmed; nil when absent
 	SOPInstance  []byte // Affected or Requested SOP Instance UID, trimmed; nil when absent
 	Priority     uint16 // (0000,0700)
