@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cordon/protocols/dicom"
+	"cordon/protocols/reason"
 )
 
 // rejections are the associations that the end a flow connects to rejected by itself, the requests that
@@ -31,6 +33,10 @@ func refusedBy(device bool, found string) (meaning, do string) {
 	who, other := "the server", "the device"
 	if device {
 		who, other = other, who
+	}
+	if status, code, far := strings.Cut(found, "; refused by Cordon: "); far && reason.Known(reason.Code(code)) {
+		return fmt.Sprintf("a far end before %s refused it (%s; %s): %s", who, status, code, strings.TrimSuffix(reason.Lookup(reason.Code(code)).Meaning, ".")),
+			fmt.Sprintf("Ask the far end with `cordon explain %s`: it names the rule, and what would allow it.", code)
 	}
 	rj, ok := dicom.ParseBriefRJ(found)
 	if !ok {

@@ -24,6 +24,10 @@ func TestRemediesOfServices(t *testing.T) {
 		{reason.DICOMMoveDestination, "WS2", "Add WS2 to the flow's move"},
 		{reason.DICOMAction, "Printer SOP Class, type 2", "type 2"},
 		{reason.DICOMEvent, "Printer SOP Class, type 9", "type 9"},
+		{reason.PolicyRewrite, "PACS as PACS2", "Nothing has to be done: it passed."},
+		{reason.DICOMPeerFailed, "A700H failure: Out of resources", "Look into the log of the device"},
+		{reason.DICOMPeerFailed, "0124H failure: Not authorized; refused by Cordon: dicom.command",
+			"a far end before the device refused it (0124H failure: Not authorized; dicom.command): " + strings.TrimSuffix(reason.Lookup(reason.DICOMCommand).Meaning, ".") + ". Ask the far end with `cordon explain dicom.command`"},
 		{reason.DICOMGeometry, "RLE header", "tolerate: {geometry: true}"},
 	} {
 		got := Remedy(&Refusal{Reason: tt.code, Found: tt.found, From: "device", Rule: "devices/ct-1.yaml:9:7 flows.archive.allow[2]"})
