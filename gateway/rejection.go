@@ -39,7 +39,11 @@ func refusedBy(device bool, found string) (meaning, do string) {
 			fmt.Sprintf("Ask the far end with `cordon explain %s`: it names the rule, and what would allow it.", code)
 	}
 	rj, ok := dicom.ParseBriefRJ(found)
-	if !ok {
+	switch {
+	case ok:
+	case !device && (strings.Contains(found, "sub-operations") || strings.Contains(found, "Unable to process")):
+		return found, "Where the device retrieves, see by `cordon status` whether the flow toward it that the objects come back by was refused or narrowed, too; else look into the log of the server for why."
+	default:
 		return found, fmt.Sprintf("Look into the log of %s for why.", who)
 	}
 	said := "it gave no reason that the standard has"

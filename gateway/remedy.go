@@ -99,10 +99,26 @@ func Remedy(r *Refusal) string { return advice{Refusal: r}.remedy() }
 
 func (a advice) remedy() string {
 	do := a.do()
+	if a.wouldNow() && !strings.Contains(do, " by now: ") {
+		do = "It passed, since the flow was not in enforce then; now it would be refused. " + do
+	}
 	if a.Rule != "" && !strings.HasPrefix(a.Rule, "built-in") {
 		do += " (" + a.Rule + ")"
 	}
 	return do
+}
+
+// wouldNow tells whether the unit passed in a mode that the flow is no longer in, and not only without
+// a part of it: an association request may lose contexts.
+func (a advice) wouldNow() bool {
+	if !a.Passed || a.flow == nil || a.flow.Mode != policy.Enforce || a.Reason == reason.PolicyRewrite {
+		return false
+	}
+	switch a.Reason {
+	case reason.DICOMAbstractSyntax, reason.DICOMTransferSyntax, reason.DICOMRole:
+		return a.Unit != "A-ASSOCIATE-RQ"
+	}
+	return true
 }
 
 func (a advice) do() string {

@@ -157,3 +157,48 @@ func TestRemediesCanBePasted(t *testing.T) {
 		}
 	}
 }
+
+// TestRemediesOfWhatPassed: a refusal that an earlier mode let pass says so, now that none does.
+func TestRemediesOfWhatPassed(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.makePKI("pacs", "ris", "ct-1", "archive", "ward", "test")
+	writeSite(t, w.dir, map[string]string{
+		"cordon.yaml": fmt.Sprintf(returnCordon, "127.0.0.1:11112", "127.0.0.1:2762"),
+		"site.yaml":   fmt.Sprintf(returnSite, "127.0.0.1:9"),
+		"devices/all.yaml": "device: ct-1\nmode: enforce\nidentify: {ip: 10.0.0.1}\nae: {titles: [CT1]}\nflows:\n" +
+			"  archive: {to: pacs, allow: [echo]}\n  worklist: {to: ris, mode: shadow, allow: [mpps]}\n",
+	})
+	p, err := w.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const passed = "It passed, since the flow was not in enforce then; now it would be refused. "
+	const store = "Add store: [MR Image Storage] to the flow's allow list."
+	for _, tt := range []struct {
+		flow, unit string
+		code       reason.Code
+		passed     bool
+		want       string
+	}{
+		{"archive", "C-STORE-RQ", reason.DICOMAbstractSyntax, true, passed + store},
+		{"archive", "A-ASSOCIATE-RQ", reason.DICOMNoContext, true, passed + store},
+		{"archive", "A-ASSOCIATE-RQ", reason.DICOMAbstractSyntax, true, store}, // it may only have been narrowed
+		{"archive", "C-STORE-RQ", reason.DICOMAbstractSyntax, false, store},
+		{"worklist", "C-STORE-RQ", reason.DICOMAbstractSyntax, true, store},
+	} {
+		r := &Refusal{From: "device", Unit: tt.unit, Reason: tt.code, Found: "MR Image Storage", Passed: tt.passed}
+		if got := advised(p, "ct-1", tt.flow, r).Do; got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}
+
+// TestFailedRetrievals: where what a server brings back is kept away, it is the retrieval that fails.
+func TestFailedRetrievals(t *testing.T) {
+	for _, found := range []string{"A702H failure: Out of resources: unable to perform sub-operations", "C000H failure: Unable to process"} {
+		got := Remedy(&Refusal{Reason: reason.DICOMPeerFailed, Unit: "C-MOVE-RSP", From: "server", Found: found})
+		if !strings.HasPrefix(got, found+". Where the device retrieves, see by `cordon status` whether the flow toward it") {
+			t.Errorf("%s: %s", found, got)
+		}
+	}
+}
