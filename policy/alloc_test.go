@@ -30,7 +30,8 @@ func TestJudgingDoesNotAllocate(t *testing.T) {
 	everything := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Everything}}}}
 	narrow := &dicom.DataSet{Query: dicom.Query{Level: []byte("STUDY"), Keys: []dicom.Key{{Tag: 0x00100020, Match: dicom.Single}}}}
 	named := allowing(t, "find: {model: Study Root, match: [Patient ID]}")
-	byName := &dicom.DataSet{Query: dicom.Query{Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Single}}}}
+	byName := &dicom.DataSet{Query: dicom.Query{Keys: []dicom.Key{{Tag: 0x00100010, Match: dicom.Single}, {Tag: 0x00091001, Match: dicom.Single},
+		{Tag: 0x00321032, Match: dicom.Single}, {Tag: 0x00082229, Match: dicom.Single}, {Tag: 0x00100040, Match: dicom.Single}}}}
 	a, keep := associate("PACS2", "CT1", ctImage, mrImage), make([]bool, 2)
 	h.Message(message("LAB", "EAST", "HIS", "ORU^R01"), &v) // chooses the flow
 	good, odd := message("LAB", "EAST^1^L", "HIS", "ORU^R01"), message("X", "EAST", "HIS", "ORM^O01")

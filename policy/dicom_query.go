@@ -120,7 +120,8 @@ func (q *query) setKeys(l *protocols.Label, keys []dicom.Key) {
 		lead := list.lead
 		for i := range keys {
 			k := &keys[i]
-			if onlyAsked(k) != list.only || q.admits(k) || slices.ContainsFunc(keys[:i], func(o dicom.Key) bool { return o.Tag == k.Tag && onlyAsked(&o) == list.only }) {
+			again := func(o dicom.Key) bool { return o.Tag == k.Tag && onlyAsked(&o) == list.only }
+			if onlyAsked(k) != list.only || q.admits(k) || more == 0 && slices.ContainsFunc(keys[:i], again) {
 				continue
 			}
 			name, quote := listed(k.Tag)
