@@ -242,7 +242,7 @@ func (a *AssociateAC) parseContext(it *Item) error {
 		switch {
 		case cr.Result == Acceptance && sub.Type == ItemTransferSyntax && len(TrimUID(sub.Value)) == 0:
 			return sub.fault(section, "an empty transfer syntax in an accepted presentation context; it names one")
-		case (cr.Result != Acceptance || sub.Type == ItemTransferSyntax) && len(sub.Value) > maxUID:
+		case sub.Type == ItemTransferSyntax && len(sub.Value) > maxUID:
 			return sub.fault(section, "sub-item %02XH of %d bytes; a UID has at most %d", uint8(sub.Type), len(sub.Value), maxUID)
 		case cr.Result != Acceptance:
 			// Not significant, not tested.

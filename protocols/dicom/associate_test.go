@@ -190,6 +190,43 @@ func TestUnknownItemsAreSkipped(t *testing.T) {
 	}
 }
 
+// What a request that cannot be read says behind the fault is unknown, not wrong.
+func TestFaultBeforeTheApplicationContext(t *testing.T) {
+	rules := func() *script {
+		return &script{associate: func(a *Association, v *protocols.Verdict) {
+			if string(a.ApplicationContext) != ApplicationContextName {
+				v.Refuse(reason.DICOMApplicationContext, "rule")
+			}
+		}}
+	}
+	p := playEveryWay(t, Config{}, rules, near(testRQ(testContextRQ(2, uidCT, uidImplicit), testApplication(), testUser())))
+	if protocols.ReasonOf(p.Err) != reason.DICOMItem {
+		t.Errorf("%v, %q", p.Err, verdicts(p))
+	}
+}
+
+// A request may propose thousands of transfer syntaxes in vain; a record names few of them.
+func TestRecordOfManyTransferSyntaxes(t *testing.T) {
+	var w taken
+	var contexts []PresentationContext
+	for i := range maxContexts {
+		pc := PresentationContext{ID: uint8(2*i + 1), Abstract: []byte(uidCT)}
+		for j := range maxTransfers {
+			pc.Transfer = append(pc.Transfer, []byte(fmt.Sprintf("1.%d", i*maxTransfers+j)))
+		}
+		contexts = append(contexts, pc)
+		w.syntaxes = append(w.syntaxes, i)
+	}
+	got := ""
+	joins := testing.AllocsPerRun(1, func() { got = w.syntax(contexts, 40, "CT Image Storage") })
+	if want := "1.0 or 1.1 or 1.2 or 1.3 or 16380 more"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if most := 8.0 * maxContexts * maxTransfers; joins > most {
+		t.Errorf("%.0f allocations, want at most %.0f", joins, most)
+	}
+}
+
 // D13: a UID that is none is for the rules, like one that nobody knows. It costs its context alone.
 func TestProposedUIDsThatAreNoneCostTheirContextAlone(t *testing.T) {
 	for _, bad := range [][]byte{

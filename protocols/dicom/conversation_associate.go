@@ -30,6 +30,9 @@ func (t *turn) associate(pdu []byte) error {
 		return broken
 	}
 	su.rq.Facts(&su.facts)
+	if broken != nil && su.facts.ApplicationContext == nil {
+		su.facts.ApplicationContext = []byte(ApplicationContextName) // what was not read is no reason to refuse
+	}
 	var v protocols.Verdict
 	v.Reset(protocols.Near)
 	v.Unit.Set(TypeAssociateRQ.String())

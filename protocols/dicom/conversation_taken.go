@@ -94,9 +94,11 @@ func queryService(name string) (model, verb string, ok bool) {
 // room, and the class where there is room for it: "JPEG Baseline (Process 1) or JPEG 2000 Image Compression for CT Image Storage".
 func (w *taken) syntax(contexts []PresentationContext, room int, class string) string {
 	var names, uids []string
+	seen := map[string]bool{} // a request may have thousands
 	for _, i := range w.syntaxes {
 		for _, t := range contexts[i].Transfer {
-			if uid := string(t); ValidUID(t) && !slices.Contains(uids, uid) {
+			if uid := string(t); ValidUID(t) && !seen[uid] {
+				seen[uid] = true
 				names, uids = append(names, className(uid)), append(uids, uid)
 			}
 		}
@@ -104,7 +106,7 @@ func (w *taken) syntax(contexts []PresentationContext, room int, class string) s
 	if len(uids) == 0 {
 		return class
 	}
-	for n := len(uids); ; n-- {
+	for n := min(len(uids), max(1, room/len("1 or "))); ; n-- { // no more have room
 		more := ""
 		if n < len(uids) {
 			more = fmt.Sprintf(" or %d more", len(uids)-n)

@@ -534,6 +534,9 @@ func TestDataSetsAreDeflated(t *testing.T) {
 		if back, whole := inflated(b, n); !whole || !bytes.Equal(back, set) || len(b)%2 != 0 {
 			t.Errorf("%d bytes, deflated to %d, inflate to %d (all: %v)", n, len(b), len(back), whole)
 		}
+		if len(b) > storedBlock+6 {
+			t.Errorf("%d bytes that compress well leave as %d", n, len(b))
+		}
 	}
 }
 

@@ -39,10 +39,13 @@ const (
 
 func (t *text) begin(characterSet []byte) { *t = text{high: repertoireOf(characterSet), ascii: true} }
 
+// breakOff ends the character under way, which is none then.
+func (t *text) breakOff() { t.lost, t.at = t.lost || t.at > 0, 0 }
+
 // next says what the next byte is.
 func (t *text) next(c byte) part {
 	if c == 0x1B {
-		t.lost, t.at = t.lost || t.at > 0, 0
+		t.breakOff()
 		t.escape = escaped
 		return nothing
 	}

@@ -144,6 +144,8 @@ func (m *matcher) look(b []byte) {
 		switch {
 		case c == 0:
 			m.nul = m.vr != dict.UN // which may be of numbers
+			m.text.breakOff()
+			m.half = false
 		case m.own == nil:
 			m.part(c)
 		case blank(c) || int(c) < len(m.own) && m.own[c]:

@@ -291,6 +291,17 @@ func TestKeysHaveTheCharactersOfTheirVR(t *testing.T) {
 	}
 }
 
+// A NUL is none of a character, also where a value of unknown VR may have one.
+func TestNULBreaksACharacterOff(t *testing.T) {
+	for _, v := range []string{"\xC3\x00\xA9\x00", "\xE5\x00\xB1\x00\xB1 "} {
+		d := new(dataSet).put(0x00080005, "CS", "ISO_IR 192").put(0x00091001, "UN", v)
+		q, data := scanIdentifier(t, uidExplicit, d.b)
+		if m := q.Keys[len(q.Keys)-1].Match; data.Fault == nil && m >= Wildcard {
+			t.Errorf("%q: %v", v, m)
+		}
+	}
+}
+
 // A character has one bit for each shape of it.
 func TestShapesFitTheirBits(t *testing.T) {
 	for term, r := range repertoires {
