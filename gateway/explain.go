@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -51,6 +52,9 @@ func (g *Gateway) Explain(asked string) (Explanation, error) {
 			e.Remedy = append(e.Remedy, nameOf(r.Device, r.Flow)+": "+r.Do)
 		}
 		return e, nil
+	}
+	if asked == "" { // records of no session have none
+		return e, errors.New("name a reason code or a session")
 	}
 	for _, r := range g.audit.BySession(asked) {
 		d := Decision{Record: r}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,9 +161,10 @@ func (t *tunnelSet) keep(p *policy.Policy) {
 // states returns how the tunnels are, for status.
 func (t *tunnelSet) states() []tunnels.State {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	made := slices.Collect(maps.Values(t.made))
+	t.mu.Unlock()
 	var all []tunnels.State
-	for _, m := range t.made {
+	for _, m := range made { // which reads files: dials do not wait for that
 		all = append(all, m.State())
 	}
 	return all

@@ -189,17 +189,10 @@ func (f *Flow) Roles(class string) (scu, scp bool) {
 // Written so it stands for what would follow, and takes nothing away. It is "" for a flow that a
 // file holds.
 func (p *Policy) Instead(f *Flow, entry string) string {
-	for _, d := range p.origins.devices {
-		if d.name.Value != f.Device.Name {
-			continue
-		}
-		for _, e := range d.follows {
-			if e.Key == f.Name {
-				return e.Key + ": " + instead(e.Value, entry)
-			}
-		}
+	if f.written == nil {
+		return ""
 	}
-	return ""
+	return f.Name + ": " + instead(f.written, entry)
 }
 
 func instead(flow *file.Node, entry string) string {

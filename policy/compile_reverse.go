@@ -281,7 +281,7 @@ func (c *compiler) back(d *deviceFile, r *reverse, base deviceFlows) {
 	file.Decode(n, &y, c.Problems)
 	c.flow(d, name, y, base)
 	if f := c.policy.flows[d.Name+"/"+name]; f != nil {
-		f.Follows, f.Lists = r.flow, r.lists
+		f.Follows, f.Lists, f.written = r.flow, r.lists, n
 	}
 }
 

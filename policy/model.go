@@ -155,8 +155,9 @@ const (
 
 // Flow is one conversation that a device may hold, with the rules compiled for it.
 type Flow struct {
-	Name   string
-	Device *Device
+	Name    string
+	Device  *Device
+	written *file.Node // of a flow that follows from another: as a file would hold it
 	// Follows is the flow to a server that this one, which no file holds, follows from: its
 	// moves and storage commitments bring something back. "" for a flow that a file holds.
 	Follows string

@@ -75,6 +75,9 @@ func newDeviceShow(o *options, socket *string) *cobra.Command {
 			return o.completeDevices(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "" {
+				return usageError(cmd, errors.New("the name of the device is empty"))
+			}
 			views, err := o.devices(cmd, *socket, args[0])
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,6 +56,9 @@ States of a flow:
 A refusal that the state does not tell, because the flow is in a worse one, has a line of its own.`,
 		ValidArgsFunction: o.completeDevices,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "") {
+				return usageError(cmd, errors.New("the name of the device is empty"))
+			}
 			c := o.client(socket)
 			st, err := c.Status(cmd.Context())
 			if err != nil {

@@ -34,7 +34,7 @@ type Files struct {
 func (f Files) writtenAfter(t time.Time) bool {
 	return slices.ContainsFunc(append([]string{f.CertFile, f.KeyFile}, f.CAFiles...), func(path string) bool {
 		info, err := os.Stat(path)
-		return err == nil && info.ModTime().After(t)
+		return err == nil && info.ModTime().After(t) && !info.ModTime().After(time.Now().Add(recheck))
 	})
 }
 
