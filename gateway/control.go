@@ -37,7 +37,7 @@ func (g *Gateway) ServeControl(ctx context.Context, path string) (stop func(), e
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) { answer(w, g.Status(), nil) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) { answer(w, g.Status(r.URL.Query()["device"]...), nil) })
 	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, r *http.Request) {
 		e, err := g.Explain(r.URL.Query().Get("of"))
 		answer(w, e, err)
@@ -110,8 +110,8 @@ type Client struct {
 var ErrNotRunning = errors.New("no gateway answers")
 
 // Status asks how the gateway is.
-func (c Client) Status(ctx context.Context) (st Status, err error) {
-	return st, c.get(ctx, "/status", &st)
+func (c Client) Status(ctx context.Context, devices ...string) (st Status, err error) {
+	return st, c.get(ctx, "/status?"+url.Values{"device": devices}.Encode(), &st)
 }
 
 // Explain asks about a reason code or a session.

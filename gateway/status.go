@@ -86,8 +86,40 @@ type FlowStatus struct {
 	// not make untrue what enforce would have refused.
 	Besides []Report `json:"besides,omitempty"`
 	// Reports is all that was refused, or would have been, narrowed or rejected since the start, the
-	// latest first.
-	Reports []Report `json:"reports"`
+	// latest first. It is there where devices are named; Would counts what enforce would have refused or
+	// narrowed.
+	Reports []Report `json:"reports,omitempty"`
+	Would   *Would   `json:"would,omitempty"`
+}
+
+// Would counts what passed on a flow that enforce would not have let pass so.
+type Would struct {
+	Kinds   int       `json:"kinds"`
+	Earlier int       `json:"earlier,omitempty"` // of the kinds, under an earlier policy alone
+	Units   uint64    `json:"units"`
+	Last    time.Time `json:"last"`
+}
+
+// wouldOf counts reports; nil for none. policy is the version in force.
+func wouldOf(all []Report, policy string) *Would {
+	var w Would
+	for _, r := range all {
+		if !r.Kind.Would() {
+			continue
+		}
+		w.Kinds++
+		w.Units += r.Count
+		if r.Policy != policy {
+			w.Earlier++
+		}
+		if r.Time.After(w.Last) {
+			w.Last = r.Time
+		}
+	}
+	if w.Kinds == 0 {
+		return nil
+	}
+	return &w
 }
 
 // remembered is how long a refusal marks its flow although other units pass: a device that is
@@ -123,8 +155,9 @@ type Uninspected struct {
 	Until    *time.Time `json:"until,omitempty"`
 }
 
-// Status returns how the gateway is now.
-func (g *Gateway) Status() Status {
+// Status returns how the gateway is now. Where devices are named it tells of their flows alone, with
+// all reports: those of all flows together may be too many for one answer.
+func (g *Gateway) Status(devices ...string) Status {
 	p := g.store.Current()
 	st := Status{
 		Box: p.Box.Name, Version: g.opts.Version, Policy: p.Version, Since: g.began,
@@ -140,11 +173,18 @@ func (g *Gateway) Status() Status {
 		st.Reload = &ReloadStatus{At: at, Problem: problem}
 	}
 	for _, a := range g.accounts.sorted() {
+		if len(devices) > 0 && !slices.Contains(devices, a.device) {
+			continue
+		}
 		f := p.Flow(a.device + "/" + a.flow)
 		if f == nil && a.lastSeen.Load() == 0 {
 			continue // a flow of an earlier policy that never said anything
 		}
-		st.Flows = append(st.Flows, a.status(p, f, by[a]))
+		fs := a.status(p, f, by[a])
+		if len(devices) == 0 {
+			fs.Reports = nil
+		}
+		st.Flows = append(st.Flows, fs)
 	}
 	for _, t := range g.tunnels.states() {
 		st.Tunnels = append(st.Tunnels, TunnelStatus{t.Name, t.Up, t.Problem, timeOrNil(t.NotAfter)})
@@ -185,7 +225,7 @@ func (a *account) status(p *policy.Policy, f *policy.Flow, sessions int64) FlowS
 			all[i].Refusal = *advised(p, a.device, a.flow, &all[i].Refusal)
 		}
 	}
-	st.Reports = all
+	st.Reports, st.Would = all, wouldOf(all, p.Version)
 	st.LastRefusal = refusalIn(all, Refused, WouldRefuse)
 	if removed {
 		st.State, st.Problem, st.DownSince = FlowRemoved, "", nil

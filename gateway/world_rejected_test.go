@@ -17,7 +17,7 @@ import (
 // flowStatus returns what status says of a flow.
 func (w *world) flowStatus(device, flow string) FlowStatus {
 	w.t.Helper()
-	for _, f := range w.gw.Status().Flows {
+	for _, f := range w.gw.Status(device).Flows {
 		if f.Device == device && f.Flow == flow {
 			return f
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,25 @@ func (f *FlowStatus) besides(k Kind) *Report {
 		}
 	}
 	return nil
+}
+
+// Where no device is named, status counts what it would list.
+func TestStatusOfAllCountsReports(t *testing.T) {
+	w := newWorld(t, shadowCT)
+	mustAssociate(t, w, "1.2.840.10008.5.1.4.1.1.4").Release()
+	w.stopSessions()
+	named := w.flowStatus("ct-1", "archive")
+	if len(named.Reports) == 0 || named.Would == nil || named.Would.Kinds != len(named.Reports) || named.Would.Last != named.Reports[0].Time {
+		t.Errorf("named: %+v", named)
+	}
+	all := w.gw.Status().Flows
+	i := slices.IndexFunc(all, func(f FlowStatus) bool { return f.Device == "ct-1" })
+	if i < 0 || all[i].Reports != nil || all[i].Would == nil || *all[i].Would != *named.Would {
+		t.Errorf("all: %+v", all)
+	}
+	if other := w.gw.Status("analyzer-1").Flows; len(other) != 1 || other[0].Device != "analyzer-1" {
+		t.Errorf("of the other device: %+v", other)
+	}
 }
 
 // report is the one for a reason, nil where there is none.
@@ -129,7 +149,7 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 	kept := false
 	n := 0
-	for _, f := range w.gw.Status().Flows {
+	for _, f := range w.gw.Status("ct-1").Flows {
 		for _, r := range f.Reports {
 			n++
 			kept = kept || r.Found == "KEPT" && r.Count == maxReports+1

@@ -60,7 +60,7 @@ A refusal that the state does not tell, because the flow is in a worse one, has 
 				return usageError(cmd, errors.New("the name of the device is empty"))
 			}
 			c := o.client(socket)
-			st, err := c.Status(cmd.Context())
+			st, err := c.Status(cmd.Context(), args...)
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,6 @@ A refusal that the state does not tell, because the flow is in a worse one, has 
 						}
 					}
 				}
-				st.Flows = slices.DeleteFunc(st.Flows, func(f gateway.FlowStatus) bool { return !slices.Contains(args, f.Device) })
 				st.Limits = slices.DeleteFunc(st.Limits, func(l gateway.LimitStatus) bool { return !slices.Contains(args, l.Device) })
 			}
 			if o.json {
@@ -114,7 +113,7 @@ func showStatus(w io.Writer, st gateway.Status, now time.Time) {
 	out := screen.New(w)
 	showFlows(out, st, now)
 	for i := range st.Flows {
-		showWould(out, &st.Flows[i], st.Policy, now)
+		showWould(out, &st.Flows[i], now)
 	}
 	showLimits(out, st.Limits)
 	showRest(out, st, now)
@@ -202,31 +201,17 @@ func showVanished(out *screen.Screen, flows []gateway.FlowStatus) {
 }
 
 // showWould says in one line that enforce would have refused more than the line above tells.
-func showWould(out *screen.Screen, f *gateway.FlowStatus, policy string, now time.Time) {
-	kinds, earlier, units := 0, 0, uint64(0)
-	var last time.Time
-	for _, r := range f.Reports {
-		if !r.Kind.Would() {
-			continue
-		}
-		kinds++
-		units += r.Count
-		if r.Policy != policy {
-			earlier++
-		}
-		if r.Time.After(last) {
-			last = r.Time
-		}
-	}
-	if kinds == 0 || f.Mode == "" || f.Mode == "enforce" {
+func showWould(out *screen.Screen, f *gateway.FlowStatus, now time.Time) {
+	would := f.Would
+	if would == nil || f.Mode == "" || f.Mode == "enforce" {
 		return
 	}
 	under := ""
-	if earlier > 0 {
-		under = fmt.Sprintf(", %d of them under an earlier policy alone", earlier)
+	if would.Earlier > 0 {
+		under = fmt.Sprintf(", %d of them under an earlier policy alone", would.Earlier)
 	}
 	out.Printf("\n%s %s: enforce would have refused or narrowed %s of units (%d in all, the latest %s ago%s); cordon status %s lists them\n",
-		screen.Coloured("○", screen.Yellow), flowName(f), count(kinds, "kind"), units, screen.Age(now.Sub(last)), under, f.Device)
+		screen.Coloured("○", screen.Yellow), flowName(f), count(would.Kinds, "kind"), would.Units, screen.Age(now.Sub(would.Last)), under, f.Device)
 }
 
 // showReports lists all that was refused on a flow.

@@ -102,6 +102,7 @@ func shadowStatus(now time.Time) gateway.Status {
 		Rejected: 2, RejectedSince: &since, Meaning: "the connection was lost; 1 unanswered", Do: "Look.",
 		LastRejection: &gateway.Refusal{Time: since, Session: "x-3", Unit: "session", From: "server", Reason: reason.SessionCut},
 		Besides:       []gateway.Report{would}, Reports: []gateway.Report{would, narrow},
+		Would: &gateway.Would{Kinds: 2, Earlier: 1, Units: 42, Last: would.Time},
 	}, {
 		Device: "ct-4", Flow: "archive", State: gateway.FlowRemoved, Refused: 1,
 		Reports: []gateway.Report{{Kind: gateway.Refused, Count: 1, Refusal: gateway.Refusal{Time: since, Reason: reason.DICOMUID}}},
