@@ -213,6 +213,25 @@ func TestHalfARenewalIsNoTroubleYet(t *testing.T) {
 	})
 }
 
+// Files from a host whose clock is ahead are not new for ever.
+func TestTroubleWithFilesOfTomorrowIsTold(t *testing.T) {
+	f := newFolder(t)
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		s := f.open(func(error) { told++ })
+		time.Sleep(2 * time.Second)
+		f.write(f.KeyFile, []byte("none"))
+		os.Chtimes(f.KeyFile, time.Time{}, time.Now().Add(24*time.Hour))
+		for range 2 {
+			s.Current()
+			time.Sleep(2 * time.Second)
+		}
+		if told != 1 || s.State().Problem == nil {
+			t.Errorf("told %d times, %+v", told, s.State())
+		}
+	})
+}
+
 // G10: at start the clock may be what is wrong, so nothing is thrown away, and it is said.
 func TestCertificateOutOfTimeIsTakenAndSaid(t *testing.T) {
 	f := newFolder(t)

@@ -87,6 +87,7 @@ type Source struct {
 	current atomic.Pointer[Material]
 	mu      sync.Mutex // one reader of the files at a time; guards what follows
 	checked time.Time
+	unsure  bool // the last look found something wrong that is not told yet
 	trouble error
 }
 
@@ -123,7 +124,8 @@ func (s *Source) look() {
 	if time.Since(s.checked) < recheck {
 		return
 	}
-	if err := s.reload(); err == nil || !s.files.writtenAfter(s.checked.Add(-recheck)) {
+	err := s.reload()
+	if s.unsure = err != nil && s.files.writtenAfter(s.checked.Add(-recheck)); !s.unsure {
 		s.tell(err)
 	}
 }
@@ -133,14 +135,18 @@ func (s *Source) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.reload()
+	s.unsure = false
 	s.tell(err)
 	return err
 }
 
-// State says how the identity is.
+// State says how the identity is, as it was seen last: files are read for it only to make sure of what
+// the last look left open.
 func (s *Source) State() State {
 	s.mu.Lock()
-	s.look()
+	if s.unsure {
+		s.look()
+	}
 	problem := s.trouble
 	s.mu.Unlock()
 	m := s.current.Load()
