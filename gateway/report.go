@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -50,13 +49,11 @@ func kindOf(v *protocols.Verdict, enforce bool) Kind {
 		return Narrowed
 	case v.Would == protocols.Rewrite:
 		return WouldNarrow
-	case v.Reason == reason.SessionCut && v.From == protocols.Far && bytes.Contains(v.Found.Bytes(), unanswered):
+	case v.Reason == reason.SessionCut && v.From == protocols.Far && v.Unanswered > 0:
 		return Rejected
 	}
 	return Ended
 }
-
-var unanswered = []byte("unanswered")
 
 // reports are those of one flow. What repeats is counted, so ordinary traffic pushes nothing out.
 type reports struct{ all []*Report }

@@ -40,6 +40,7 @@ func (s *session) noteCut(e protocols.Event, unanswered int) {
 		v.Reason = e.Reason
 		v.Found.Set("Cordon ended it")
 	}
+	v.Unanswered = unanswered
 	appendUnanswered(&v.Found, unanswered)
 	s.gw.record(s, &v)
 }

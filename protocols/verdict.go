@@ -34,6 +34,8 @@ type Verdict struct {
 	// Request is by which number the rules remember the unit until it is answered; 0: not at all. It
 	// tells them what becomes of a request that they allowed at first.
 	Request uint64
+	// Unanswered is, where the unit ended the session, how many requests that left without an answer.
+	Unanswered int
 	// Settled says that the unit arrived whole (allow) or was answered (refuse). It is false
 	// for a unit that was cut short.
 	Settled bool

@@ -123,7 +123,7 @@ func showSession(out *screen.Screen, all []gateway.Decision) {
 			continue
 		}
 		seen[one] = true
-		out.Printf("\n%s: %s\n  what would allow it: %s\n", screen.Coloured(one.code, screen.Bold), d.Meaning, d.Remedy)
+		out.Printf("\n%s: %s\n  what to do: %s\n", screen.Coloured(one.code, screen.Bold), d.Meaning, d.Remedy)
 	}
 }
 

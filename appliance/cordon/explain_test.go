@@ -47,13 +47,13 @@ func TestSessionIsExplainedForPeople(t *testing.T) {
 		"DIRECTION  UNIT            VERDICT                  REASON           FOUND             RULE\n",
 		"to-server  C-STORE-RQ      allow (enforce: refuse)  dicom.sop-class  MR Image Storage  devices/ct-3.yaml:7:3\n",
 		"to-server  A-ASSOCIATE-RQ  allow\n",
-		"\ndicom.sop-class: " + reason.Lookup(reason.DICOMSOPClass).Meaning + "\n  what would allow it: Add it.\n",
+		"\ndicom.sop-class: " + reason.Lookup(reason.DICOMSOPClass).Meaning + "\n  what to do: Add it.\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "what would allow it"); n != 1 || strings.Contains(text, "{") {
+	if n := strings.Count(text, "what to do"); n != 1 || strings.Contains(text, "{") {
 		t.Errorf("the remedy is there %d times:\n%s", n, text)
 	}
 }

@@ -92,7 +92,8 @@ func (t *turn) recordAbort(pdu []byte) {
 	v.Reset(t.from)
 	v.Unit.Set(TypeAbort.String())
 	v.Reason, v.Bytes, v.Settled = reason.SessionCut, int64(len(pdu)), true
-	switch n := t.c.unanswered(); {
+	v.Unanswered = t.c.unanswered()
+	switch n := v.Unanswered; {
 	case n == 1:
 		v.Found.Set("1 request unanswered; ")
 	case n > 1:
